@@ -1,0 +1,24 @@
+//! sansfu: a selective forwarding unit for WebRTC with mediasoup's model, as a pure state machine.
+//!
+//! Datagrams, timestamps and signaling messages go in; datagrams, messages, events and one deadline come out. The crate
+//! opens no socket, reads no clock, starts no thread and draws no randomness of its own.
+#![forbid(unsafe_code)]
+
+// Floor 0: base.
+pub mod arena;
+pub mod rate;
+pub mod ring;
+pub mod rng;
+pub mod seq;
+pub mod timer;
+
+// Floor 1: bytes, and the RTP dictionaries with their negotiation.
+pub mod ortc;
+pub mod wire;
+
+// Floor 2: one connection, one stream, one path.
+pub mod bwe;
+pub mod dtls;
+pub mod ice;
+pub mod srtp;
+pub mod stream;

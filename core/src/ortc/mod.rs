@@ -1,0 +1,1 @@
+//! The ORTC dictionaries and mediasoup's negotiation, as pure functions.

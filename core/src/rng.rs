@@ -1,0 +1,1 @@
+//! The one seeded source of randomness.

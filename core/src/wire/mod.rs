@@ -1,0 +1,1 @@
+//! Bytes on the wire: zero-copy views and writers.
