@@ -1,5 +1,8 @@
 //! A generational arena: objects name each other by [`Id`], and a stale id finds nothing.
 //!
+//! An arena may be keyed by a marker type instead of by what it holds (`Arena<Producer, tag::Producer>`), so that objects of lower
+//! floors can name objects of higher ones.
+//!
 //! Invariant: an id is never given out twice. A slot's generation grows with each removal; a slot whose generation would wrap
 //! is retired instead of being used again.
 use std::cmp::Ordering;
@@ -7,11 +10,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// Names an object in an [`Arena<T>`]; stays unique after the object is gone.
-pub struct Id<T> {
+/// Names an object in an [`Arena`] keyed by `K`; stays unique after the object is gone.
+pub struct Id<K> {
     index: u32,
     generation: u32,
-    of: PhantomData<fn() -> T>,
+    of: PhantomData<fn() -> K>,
 }
 
 impl<T> Id<T> {
@@ -33,10 +36,11 @@ impl<T> Id<T> {
 
 /// Objects in slots that are reused, each under an [`Id`] that is not.
 #[derive(Debug, Clone)]
-pub struct Arena<T> {
+pub struct Arena<T, K = T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     len: usize,
+    of: PhantomData<fn() -> K>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,20 +49,20 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-impl<T> Default for Arena<T> {
+impl<T, K> Default for Arena<T, K> {
     fn default() -> Self {
-        Arena { slots: Vec::new(), free: Vec::new(), len: 0 }
+        Arena { slots: Vec::new(), free: Vec::new(), len: 0, of: PhantomData }
     }
 }
 
-impl<T> Arena<T> {
+impl<T, K> Arena<T, K> {
     /// An empty arena; allocates nothing.
     pub fn new() -> Self {
         Arena::default()
     }
 
     /// Stores what `make` returns; `make` is told the id it will have.
-    pub fn insert_with(&mut self, make: impl FnOnce(Id<T>) -> T) -> Id<T> {
+    pub fn insert_with(&mut self, make: impl FnOnce(Id<K>) -> T) -> Id<K> {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -74,12 +78,12 @@ impl<T> Arena<T> {
     }
 
     /// Stores `value`.
-    pub fn insert(&mut self, value: T) -> Id<T> {
+    pub fn insert(&mut self, value: T) -> Id<K> {
         self.insert_with(|_| value)
     }
 
     /// Takes the object out; its id finds nothing from now on.
-    pub fn remove(&mut self, id: Id<T>) -> Option<T> {
+    pub fn remove(&mut self, id: Id<K>) -> Option<T> {
         let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
         let value = slot.value.take()?;
         self.len -= 1;
@@ -92,12 +96,12 @@ impl<T> Arena<T> {
 
     /// The object, if the id is not stale.
     #[inline]
-    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+    pub fn get_mut(&mut self, id: Id<K>) -> Option<&mut T> {
         self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?.value.as_mut()
     }
 
     /// Every object in slot order, mutable.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Id<T>, &mut T)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Id<K>, &mut T)> {
         self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
             let id = Id { index: index as u32, generation: slot.generation, of: PhantomData };
             slot.value.as_mut().map(|value| (id, value))
@@ -106,17 +110,17 @@ impl<T> Arena<T> {
 
     /// The object, if the id is not stale.
     #[inline]
-    pub fn get(&self, id: Id<T>) -> Option<&T> {
+    pub fn get(&self, id: Id<K>) -> Option<&T> {
         self.slots.get(id.index()).filter(|slot| slot.generation == id.generation)?.value.as_ref()
     }
 
     /// Whether the id names an object that is here.
-    pub fn contains(&self, id: Id<T>) -> bool {
+    pub fn contains(&self, id: Id<K>) -> bool {
         self.get(id).is_some()
     }
 
     /// Every object in slot order.
-    pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Id<K>, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let id = Id { index: index as u32, generation: slot.generation, of: PhantomData };
             slot.value.as_ref().map(|value| (id, value))
@@ -124,7 +128,7 @@ impl<T> Arena<T> {
     }
 
     /// Every id in slot order.
-    pub fn ids(&self) -> impl Iterator<Item = Id<T>> {
+    pub fn ids(&self) -> impl Iterator<Item = Id<K>> {
         self.iter().map(|(id, _)| id)
     }
 
@@ -179,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_stale_id_finds_nothing() {
-        let mut arena = Arena::new();
+        let mut arena = Arena::<&str>::new();
         let a = arena.insert("a");
         assert_eq!(arena.remove(a), Some("a"));
         let b = arena.insert("b");
@@ -205,7 +209,7 @@ mod tests {
 
     #[test]
     fn bits_round_trip_and_made_up_bits_are_harmless() {
-        let mut arena = Arena::new();
+        let mut arena = Arena::<i32>::new();
         let id = arena.insert(5);
         assert_eq!(arena.get(Id::from_bits(id.to_bits())), Some(&5));
         assert_eq!(arena.get(Id::from_bits(u64::MAX)), None);
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn iteration_is_in_slot_order() {
-        let mut arena = Arena::new();
+        let mut arena = Arena::<i32>::new();
         let ids: Vec<_> = (0..5).map(|n| arena.insert(n)).collect();
         arena.remove(ids[2]);
         assert_eq!(arena.iter().map(|(_, &n)| n).collect::<Vec<_>>(), [0, 1, 3, 4]);

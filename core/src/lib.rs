@@ -6,6 +6,7 @@
 
 // Floor 0: base.
 pub mod arena;
+pub mod id;
 pub mod rate;
 pub mod ring;
 pub mod rng;
@@ -13,6 +14,7 @@ pub mod seq;
 pub mod timer;
 
 // Floor 1: bytes, and the RTP dictionaries with their negotiation.
+pub mod error;
 pub mod ortc;
 pub mod wire;
 
