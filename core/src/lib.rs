@@ -24,3 +24,12 @@ pub mod dtls;
 pub mod ice;
 pub mod srtp;
 pub mod stream;
+
+// Floor 2 as well: what objects are described with.
+pub mod config;
+pub mod event;
+pub mod model;
+pub mod stats;
+
+// Floor 6: the whole media machine.
+pub mod sfu;

@@ -1,0 +1,95 @@
+//! What an embedder sets: addresses, certificate, and a limit for everything that can grow.
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// An address on which the runtime has bound a UDP socket, and how clients are to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// The bound address; datagrams carry it as `local`.
+    pub local: SocketAddr,
+    /// The address to put into ICE candidates instead, for hosts behind a 1:1 NAT.
+    pub announced: Option<IpAddr>,
+}
+
+/// The certificate of the DTLS endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// Self-signed, made from the seed when the `Sfu` is created.
+    #[default]
+    Generated,
+    /// PEM texts of an ECDSA certificate and its private key.
+    Pem {
+        /// The certificate.
+        certificate: String,
+        /// The private key, PKCS #8 or SEC 1.
+        private_key: String,
+    },
+}
+
+/// Settings of an `Sfu`. `Config::default()` has no address: set [`Config::listen`].
+///
+/// Invariant: memory grows only within these limits; reaching one is counted in the stats.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The addresses offered as ICE candidates, most preferred first.
+    pub listen: Vec<ListenAddress>,
+    /// The certificate for DTLS.
+    pub certificate: CertificateSource,
+    /// After how long without a valid STUN request a transport is closed. mediasoup's `iceConsentTimeout`; 30 s.
+    pub ice_consent_timeout: Duration,
+    /// The largest datagram that DTLS may make, in bytes. 1200.
+    pub mtu: usize,
+    /// Routers of the `Sfu`. 10,000.
+    pub max_routers: usize,
+    /// Transports of a router. 10,000.
+    pub max_transports_per_router: usize,
+    /// Producers of a transport. 64.
+    pub max_producers_per_transport: usize,
+    /// Consumers of a transport. 4,096.
+    pub max_consumers_per_transport: usize,
+    /// Remote addresses that one transport keeps as valid ICE tuples. 8.
+    pub max_tuples_per_transport: usize,
+    /// SSRCs for which one transport keeps receive state (replay windows). 256.
+    pub max_ssrcs_per_transport: usize,
+    /// Outgoing packets queued for one transport within a drain; more are dropped and counted. 4,096.
+    pub max_queued_packets_per_transport: usize,
+    /// Rendered control datagrams (STUN, DTLS, RTCP) queued in all, in bytes; more are dropped and counted. 8 MiB.
+    pub max_queued_control_bytes: usize,
+    /// Events queued until they are polled; more are dropped and counted. 65,536.
+    pub max_queued_events: usize,
+    /// Packets kept for retransmission per video stream. 1,024, a power of two.
+    pub retransmission_packets_video: usize,
+    /// Bytes kept for retransmission per video stream. 1 MiB.
+    pub retransmission_bytes_video: usize,
+    /// Packets kept for retransmission per audio stream. 128, a power of two.
+    pub retransmission_packets_audio: usize,
+    /// Bytes kept for retransmission per audio stream. 32 KiB.
+    pub retransmission_bytes_audio: usize,
+    /// The shortest time between two keyframe requests for one stream. 1 s.
+    pub key_frame_request_interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: Vec::new(),
+            certificate: CertificateSource::Generated,
+            ice_consent_timeout: Duration::from_secs(30),
+            mtu: 1200,
+            max_routers: 10_000,
+            max_transports_per_router: 10_000,
+            max_producers_per_transport: 64,
+            max_consumers_per_transport: 4_096,
+            max_tuples_per_transport: 8,
+            max_ssrcs_per_transport: 256,
+            max_queued_packets_per_transport: 4_096,
+            max_queued_control_bytes: 8 << 20,
+            max_queued_events: 65_536,
+            retransmission_packets_video: 1_024,
+            retransmission_bytes_video: 1 << 20,
+            retransmission_packets_audio: 128,
+            retransmission_bytes_audio: 32 << 10,
+            key_frame_request_interval: Duration::from_secs(1),
+        }
+    }
+}
