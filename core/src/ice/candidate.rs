@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Protocol;
+use crate::ortc::{IceCandidate, IceCandidateTcpType, IceCandidateType};
 
 /// Preference of host candidates as mediasoup has it; RFC 8445 section 5.1.2.2 would have 126, but the formula's result only
 /// has to be in order.
@@ -47,23 +48,8 @@ pub struct CandidatePreferences {
     pub ipv6: bool,
 }
 
-/// A host candidate (RFC 8445 section 5.1), as it is signalled. TCP candidates are passive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The same for all candidates of a protocol, as mediasoup has it.
-    pub foundation: &'static str,
-    /// Higher is better.
-    pub priority: u32,
-    /// IP address or host name.
-    pub address: String,
-    /// Port.
-    pub port: u16,
-    /// Protocol.
-    pub protocol: Protocol,
-}
-
 /// The candidates of a transport that listens on `sources`, the most preferred first.
-pub fn candidates(sources: &[CandidateSource], preferences: CandidatePreferences) -> Vec<Candidate> {
+pub fn candidates(sources: &[CandidateSource], preferences: CandidatePreferences) -> Vec<IceCandidate> {
     let steps = (0..).step_by(LOCAL_PREFERENCE_STEP as usize);
     sources
         .iter()
@@ -78,12 +64,16 @@ pub fn candidates(sources: &[CandidateSource], preferences: CandidatePreferences
             let local_preference = LOCAL_PREFERENCE.saturating_sub(decrement)
                 + if prefers_protocol { PREFERRED_PROTOCOL } else { 0 }
                 + if prefers_family { PREFERRED_FAMILY } else { 0 };
-            Candidate {
-                foundation,
+            let address = source.announced.clone().unwrap_or_else(|| source.local.ip().to_string());
+            IceCandidate {
+                foundation: foundation.to_owned(),
                 priority: priority(local_preference),
-                address: source.announced.clone().unwrap_or_else(|| source.local.ip().to_string()),
+                ip: address.clone(),
+                address,
                 port: source.local.port(),
                 protocol: source.protocol,
+                r#type: IceCandidateType::Host,
+                tcp_type: (source.protocol == Protocol::Tcp).then_some(IceCandidateTcpType::Passive),
             }
         })
         .collect()
@@ -109,7 +99,12 @@ mod tests {
         let candidates = candidates(&sources, CandidatePreferences::default());
         assert_eq!(candidates[0].priority, 1_076_302_079);
         assert_eq!(candidates[1].priority, 1_076_276_479);
-        assert_eq!((candidates[0].foundation, candidates[1].foundation), ("udpcandidate", "tcpcandidate"));
+        assert_eq!(candidates[0].foundation, "udpcandidate");
+        assert_eq!(candidates[1].foundation, "tcpcandidate");
+        assert_eq!(
+            (candidates[0].tcp_type, candidates[1].tcp_type),
+            (None, Some(IceCandidateTcpType::Passive))
+        );
         assert_eq!((candidates[0].address.as_str(), candidates[0].port), ("127.0.0.1", 49999));
     }
 
@@ -118,7 +113,10 @@ mod tests {
         let mut behind_nat = source("10.0.0.5:40000", Protocol::Udp);
         behind_nat.announced = Some("media.example.org".to_owned());
         let candidates = candidates(&[behind_nat], CandidatePreferences::default());
-        assert_eq!(candidates[0].address, "media.example.org");
+        assert_eq!(
+            (candidates[0].address.as_str(), candidates[0].ip.as_str()),
+            ("media.example.org", "media.example.org")
+        );
         assert_eq!(candidates[0].port, 40000);
     }
 

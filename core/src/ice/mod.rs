@@ -11,20 +11,14 @@ mod stun;
 
 use std::net::SocketAddr;
 
-pub use candidate::{Candidate, CandidatePreferences, CandidateSource, candidates};
+pub use candidate::{CandidatePreferences, CandidateSource, candidates};
 pub use server::{
     BindingOutcome, ConsentExpired, DropReason, IceCredentials, IceServer, IceServerConfig, Verdict,
 };
 pub use stun::ErrorCode;
 
 /// The transport protocol of a datagram, or of a framed packet on a TCP connection (RFC 4571).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-}
+pub use crate::ortc::TransportProtocol as Protocol;
 
 /// A path between an address of ours and one of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
