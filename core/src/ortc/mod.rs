@@ -7,13 +7,18 @@ mod capabilities;
 mod codec_parameters;
 mod dtls_ice;
 mod error;
+mod h264;
 mod header_extension;
 mod json;
+mod media_codecs;
 mod mime;
+mod negotiate;
 mod parameters;
 mod scalability;
 mod sctp;
 mod srtp;
+#[cfg(test)]
+mod tests;
 
 pub use capabilities::{MAX_CODECS, RtpCapabilities, RtpCodecCapability};
 pub use codec_parameters::{
@@ -24,10 +29,18 @@ pub use dtls_ice::{
     IceCandidateType, IceParameters, MAX_FINGERPRINTS, TransportProtocol,
 };
 pub use error::{OrtcError, OrtcErrorKind};
+pub use h264::{Level, Profile, ProfileLevelId};
 pub use header_extension::{
     HeaderExtensionDirection, HeaderExtensionUri, RtpHeaderExtension, RtpHeaderExtensionParameters,
 };
+pub use media_codecs::{default_media_codecs, generate_router_rtp_capabilities, media_codecs_from_json};
 pub use mime::{Codec, MediaKind, MimeType};
+pub use negotiate::{
+    CodecMapping, ConsumerMids, ConsumerOptions, EncodingMapping, NegotiatedProducer, ProducerMapping,
+    TransportCname, can_consume, check_header_extension_uris, check_producer_parameters,
+    check_unique_in_transport, consumable_rtp_parameters, consumer_rtp_parameters, negotiate_producer,
+    pipe_consumer_rtp_parameters, producer_mapping,
+};
 pub use parameters::{
     MAX_ENCODINGS, MAX_IDENTIFIER_BYTES, MAX_OTHER_MEMBERS, RtcpParameters, RtpCodecParameters,
     RtpEncodingParameters, RtpParameters, RtpRtxParameters,

@@ -27,6 +27,14 @@ impl ScalabilityMode {
     pub fn parse_or_default(text: Option<&str>) -> Self {
         text.and_then(Self::parse).unwrap_or_default()
     }
+
+    /// The nearest spatial and temporal layer (from 0) that exist, to those wished for; no wish for a temporal layer
+    /// is one for the highest.
+    pub fn clamp_layers(self, spatial_layer: u8, temporal_layer: Option<u8>) -> (u8, u8) {
+        let highest = self.temporal_layers.saturating_sub(1);
+        let spatial_layer = spatial_layer.min(self.spatial_layers.saturating_sub(1));
+        (spatial_layer, temporal_layer.map_or(highest, |layer| layer.min(highest)))
+    }
 }
 
 impl Default for ScalabilityMode {
