@@ -1,6 +1,10 @@
 //! What an embedder sets: addresses, certificate, and a limit for everything that can grow.
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::dtls::DtlsBackend;
+use crate::srtp::cipher::{AwsLcRs, CryptoProvider};
 
 /// An address on which the runtime has bound a UDP socket, and how clients are to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// The certificate for DTLS.
     pub certificate: CertificateSource,
+    /// Another implementation of DTLS, with a certificate of its own (simulations, replay); by default `dimpl` on aws-lc-rs.
+    pub dtls_backend: Option<Arc<dyn DtlsBackend>>,
+    /// The ciphers of SRTP; by default those of aws-lc-rs.
+    pub srtp_crypto: Arc<dyn CryptoProvider>,
     /// After how long without a valid STUN request a transport is closed. mediasoup's `iceConsentTimeout`; 30 s.
     pub ice_consent_timeout: Duration,
     /// The largest datagram that DTLS may make, in bytes. 1200.
@@ -74,6 +82,8 @@ impl Default for Config {
         Config {
             listen: Vec::new(),
             certificate: CertificateSource::Generated,
+            dtls_backend: None,
+            srtp_crypto: Arc::new(AwsLcRs),
             ice_consent_timeout: Duration::from_secs(30),
             mtu: 1200,
             max_routers: 10_000,

@@ -3,6 +3,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ortc::{OrtcError, OrtcErrorKind};
+
 /// A request that was refused; nothing was changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestError {
@@ -67,3 +69,13 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+impl From<OrtcError> for RequestError {
+    fn from(error: OrtcError) -> Self {
+        let kind = match error.kind {
+            OrtcErrorKind::Unsupported => RequestErrorKind::Unsupported,
+            _ => RequestErrorKind::InvalidParameters,
+        };
+        RequestError::new(kind, error.message)
+    }
+}

@@ -1,6 +1,8 @@
 //! What the `Sfu` tells its owner of its own accord.
 use serde::{Deserialize, Serialize};
 
+use crate::dtls;
+use crate::ice;
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 
 /// State of a transport's ICE (mediasoup's `IceState`).
@@ -175,4 +177,27 @@ pub struct ConsumerLayers {
     /// Index of the temporal layer, from 0; the highest if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temporal_layer: Option<u8>,
+}
+
+impl From<ice::IceState> for IceState {
+    fn from(state: ice::IceState) -> Self {
+        match state {
+            ice::IceState::New => IceState::New,
+            ice::IceState::Connected => IceState::Connected,
+            ice::IceState::Completed => IceState::Completed,
+            ice::IceState::Disconnected => IceState::Disconnected,
+        }
+    }
+}
+
+impl From<dtls::DtlsState> for DtlsState {
+    fn from(state: dtls::DtlsState) -> Self {
+        match state {
+            dtls::DtlsState::New => DtlsState::New,
+            dtls::DtlsState::Connecting => DtlsState::Connecting,
+            dtls::DtlsState::Connected => DtlsState::Connected,
+            dtls::DtlsState::Failed => DtlsState::Failed,
+            dtls::DtlsState::Closed => DtlsState::Closed,
+        }
+    }
 }

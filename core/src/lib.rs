@@ -6,6 +6,7 @@
 
 // Floor 0: base.
 pub mod arena;
+pub mod clock;
 pub mod id;
 pub mod rate;
 pub mod ring;
@@ -31,5 +32,13 @@ pub mod event;
 pub mod model;
 pub mod stats;
 
+// What waits to leave; floors 3 to 5: media objects, transports, routers.
+pub mod consumer;
+pub mod outbox;
+pub mod producer;
+pub mod router;
+pub mod transport;
+
 // Floor 6: the whole media machine.
+pub mod demux;
 pub mod sfu;

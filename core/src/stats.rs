@@ -185,3 +185,11 @@ pub struct SfuStats {
     /// Dropped: events that nobody polled.
     pub dropped_events: u64,
 }
+
+impl SfuStats {
+    /// Counts datagrams that were handed out to be sent.
+    pub fn count_sent(&mut self, datagrams: usize, bytes: usize) {
+        self.datagrams_sent += datagrams as u64;
+        self.bytes_sent += bytes as u64;
+    }
+}

@@ -1,1 +1,2 @@
-//! Bandwidth of one path.
+//! stub
+pub mod feedback; pub mod remb;

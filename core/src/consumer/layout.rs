@@ -1,0 +1,112 @@
+//! The header extensions of a consumer's packets, and their rendering.
+use heapless::Vec as BoundedVec;
+
+use crate::ortc::{HeaderExtensionUri, RtpParameters};
+use crate::outbox::{Content, QueuedPacket};
+use crate::stream::store::StoredPacket;
+use crate::wire::rtp::{HeaderExtensionWriter, RtpHeader};
+
+/// A MID is at most 16 bytes long, so that it fits into a one-byte header extension.
+const MAX_MID_BYTES: usize = 16;
+
+/// The ids of the header extensions as the client negotiated them; 0: not negotiated.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderLayout {
+    mid: u8,
+    mid_value: BoundedVec<u8, MAX_MID_BYTES>,
+    abs_send_time: u8,
+    transport_sequence: u8,
+    audio_level: u8,
+    video_orientation: u8,
+    transmission_offset: u8,
+    playout_delay: u8,
+    absolute_capture_time: u8,
+    dependency_descriptor: u8,
+    /// Some id is above 14, so that only the two-byte form can carry it (RFC 8285 section 4.2).
+    two_byte: bool,
+}
+
+impl HeaderLayout {
+    /// The layout that a consumer's parameters ask for.
+    pub fn new(parameters: &RtpParameters) -> Self {
+        let id = |uri| parameters.header_extension_id(uri).unwrap_or(0);
+        let mid = parameters.mid.as_deref().unwrap_or_default();
+        let mid_value = BoundedVec::from_slice(mid.as_bytes()).unwrap_or_default();
+        HeaderLayout {
+            mid: if mid_value.is_empty() { 0 } else { id(HeaderExtensionUri::Mid) },
+            mid_value,
+            abs_send_time: id(HeaderExtensionUri::AbsSendTime),
+            transport_sequence: id(HeaderExtensionUri::TransportCc),
+            audio_level: id(HeaderExtensionUri::AudioLevel),
+            video_orientation: id(HeaderExtensionUri::VideoOrientation),
+            transmission_offset: id(HeaderExtensionUri::TransmissionOffset),
+            playout_delay: id(HeaderExtensionUri::PlayoutDelay),
+            absolute_capture_time: id(HeaderExtensionUri::AbsCaptureTime),
+            dependency_descriptor: id(HeaderExtensionUri::DependencyDescriptor),
+            two_byte: parameters.header_extensions.iter().any(|extension| extension.id > 14),
+        }
+    }
+
+    /// Whether packets carry a transport-wide sequence number.
+    pub fn has_transport_sequence(&self) -> bool {
+        self.transport_sequence != 0
+    }
+
+    /// Appends header and payload of a packet in the clear; returns the length of the header.
+    pub fn render(&self, packet: &QueuedPacket, stored: &StoredPacket<'_>, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        RtpHeader {
+            payload_type: packet.payload_type,
+            marker: packet.marker,
+            sequence_number: packet.index as u16,
+            timestamp: packet.timestamp,
+            ssrc: packet.ssrc,
+        }
+        .write(out);
+        self.write_extensions(packet, stored, start, out);
+        let header_len = out.len() - start;
+        match packet.content {
+            Content::Payload => out.extend_from_slice(stored.payload),
+            Content::Empty => {}
+            Content::Retransmission(original) => {
+                out.extend_from_slice(&original.to_be_bytes());
+                out.extend_from_slice(stored.payload);
+            }
+        }
+        header_len
+    }
+
+    fn write_extensions(&self, packet: &QueuedPacket, stored: &StoredPacket<'_>, packet_start: usize, out: &mut Vec<u8>) {
+        let descriptor = stored.dependency_descriptor;
+        let long_descriptor = self.dependency_descriptor != 0 && descriptor.len() > 16;
+        let mut writer = HeaderExtensionWriter::begin(out, packet_start, self.two_byte || long_descriptor);
+        let mut push = |id: u8, value: &[u8]| {
+            if id != 0 {
+                writer.push(id, value);
+            }
+        };
+        push(self.mid, &self.mid_value);
+        push(self.abs_send_time, &packet.abs_send_time.to_be_bytes()[1..]);
+        push(self.transport_sequence, &packet.transport_sequence.to_be_bytes());
+        let values = &stored.meta.extensions;
+        if let Some(level) = values.audio_level {
+            push(self.audio_level, &[level]);
+        }
+        if let Some(orientation) = values.video_orientation {
+            push(self.video_orientation, &[orientation]);
+        }
+        if let Some(offset) = &values.transmission_offset {
+            push(self.transmission_offset, offset);
+        }
+        if let Some(delay) = &values.playout_delay {
+            push(self.playout_delay, delay);
+        }
+        if let Some(time) = &values.absolute_capture_time {
+            push(self.absolute_capture_time, time.as_bytes());
+        }
+        if !descriptor.is_empty() {
+            push(self.dependency_descriptor, descriptor);
+        }
+        writer.finish();
+    }
+}

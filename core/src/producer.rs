@@ -1,0 +1,338 @@
+//! A producer: what one client sends, received once and kept once for all its consumers.
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::arena::Id;
+use crate::config::Config;
+use crate::event::ProducerScore;
+use crate::id::{ProducerId, tag};
+use crate::ortc::{HeaderExtensionUri, MediaKind, ProducerMapping, ProducerType, RtpParameters};
+use crate::stream::keyframe::KeyframeRequests;
+use crate::stream::receive::{ReceiveParams, ReceiveStream, Received};
+use crate::stream::rtx;
+use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore};
+use crate::wire::codec::{self, Codec};
+use crate::wire::rtp::RtpView;
+
+/// A media source of a router.
+#[derive(Debug)]
+pub struct Producer {
+    /// Its name.
+    pub id: ProducerId,
+    /// The transport that it comes by.
+    pub transport: Id<tag::Transport>,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// How it is encoded.
+    pub r#type: ProducerType,
+    /// What the client sends.
+    pub rtp_parameters: RtpParameters,
+    /// What consumers can get, before their capabilities.
+    pub consumable: RtpParameters,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// The application's.
+    pub app_data: Value,
+    /// Its streams, one per encoding.
+    pub encodings: Vec<ProducerEncoding>,
+    /// Who consumes it, oldest first.
+    pub consumers: Vec<Id<tag::Consumer>>,
+    codecs: Vec<ProducerCodec>,
+    extensions: CarriedExtensionIds,
+}
+
+/// One stream of a producer.
+#[derive(Debug)]
+pub struct ProducerEncoding {
+    /// SSRC, once known.
+    pub ssrc: Option<u32>,
+    /// SSRC of the retransmissions, once known.
+    pub rtx_ssrc: Option<u32>,
+    /// RID.
+    pub rid: Option<String>,
+    /// What was received; `None` before the first packet.
+    pub stream: Option<ReceiveStream>,
+    /// What consumers send from.
+    pub store: PacketStore,
+    /// When a keyframe may be asked for.
+    pub key_frames: KeyframeRequests,
+    /// The score that was last reported.
+    pub reported_score: u8,
+    fir_sequence: u8,
+}
+
+/// A codec that the client sends.
+#[derive(Debug, Clone)]
+struct ProducerCodec {
+    payload_type: u8,
+    mapped_payload_type: u8,
+    clock_rate: u32,
+    /// `None`: one whose packets are not looked into.
+    codec: Option<Codec>,
+    use_nack: bool,
+    /// The retransmission format of this codec, as the client sends it.
+    rtx_payload_type: Option<u8>,
+}
+
+/// The client's ids of the header extensions that are carried to the consumers; 0: not used.
+#[derive(Debug, Clone, Copy, Default)]
+struct CarriedExtensionIds {
+    audio_level: u8,
+    video_orientation: u8,
+    transmission_offset: u8,
+    playout_delay: u8,
+    absolute_capture_time: u8,
+    dependency_descriptor: u8,
+}
+
+/// What a producer is made of.
+#[derive(Debug)]
+pub struct ProducerParams {
+    /// Its name.
+    pub id: ProducerId,
+    /// The transport that it comes by.
+    pub transport: Id<tag::Transport>,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// How it is encoded.
+    pub r#type: ProducerType,
+    /// What the client sends, validated.
+    pub rtp_parameters: RtpParameters,
+    /// What consumers can get.
+    pub consumable: RtpParameters,
+    /// From the client's payload types to the router's.
+    pub mapping: ProducerMapping,
+    /// Whether it starts paused.
+    pub paused: bool,
+    /// The shortest time between two keyframe requests.
+    pub key_frame_request_interval: Duration,
+    /// The application's.
+    pub app_data: Value,
+}
+
+/// A packet that has just been stored and is to be forwarded.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredPacketInfo {
+    /// The encoding that it belongs to.
+    pub encoding: u8,
+    /// The stream has begun anew: its numbers have nothing to do with those before.
+    pub restarted: bool,
+    /// Its header.
+    pub meta: PacketMeta,
+    /// Length of its payload; 0 for padding only.
+    pub payload_len: usize,
+}
+
+/// What became of a received packet.
+#[derive(Debug)]
+pub enum Reception {
+    /// It is stored and to be forwarded.
+    Stored(StoredPacketInfo),
+    /// Received before, too old, or of no use.
+    Discarded,
+    /// Its payload type is not the producer's.
+    UnknownPayloadType,
+}
+
+impl Producer {
+    /// A producer that has received nothing yet.
+    pub fn new(params: ProducerParams, config: &Config) -> Self {
+        let codecs = producer_codecs(&params);
+        let encodings = params
+            .rtp_parameters
+            .encodings
+            .iter()
+            .map(|encoding| ProducerEncoding {
+                ssrc: encoding.ssrc,
+                rtx_ssrc: encoding.rtx.as_ref().map(|rtx| rtx.ssrc),
+                rid: encoding.rid.clone(),
+                stream: None,
+                store: packet_store(params.kind, config),
+                key_frames: KeyframeRequests::new(params.key_frame_request_interval),
+                reported_score: 0,
+                fir_sequence: 0,
+            })
+            .collect();
+        Producer {
+            extensions: CarriedExtensionIds::new(&params.rtp_parameters),
+            id: params.id,
+            transport: params.transport,
+            kind: params.kind,
+            r#type: params.r#type,
+            rtp_parameters: params.rtp_parameters,
+            consumable: params.consumable,
+            paused: params.paused,
+            app_data: params.app_data,
+            encodings,
+            consumers: Vec::new(),
+            codecs,
+        }
+    }
+
+    /// Takes a packet of the encoding `encoding`, as it came or (`is_rtx`) as a retransmission.
+    pub fn receive(&mut self, now: Instant, encoding: u8, is_rtx: bool, packet: &RtpView<'_>) -> Reception {
+        let Some(codec) = self.codec_of(packet.payload_type(), is_rtx).cloned() else {
+            return Reception::UnknownPayloadType;
+        };
+        let Some(received) = self.encodings.get_mut(usize::from(encoding)) else { return Reception::Discarded };
+        let stream = received.stream.get_or_insert_with(|| {
+            let params = ReceiveParams {
+                ssrc: received.ssrc.unwrap_or(packet.ssrc()),
+                rtx_ssrc: received.rtx_ssrc,
+                clock_rate: codec.clock_rate,
+                use_nack: codec.use_nack,
+            };
+            ReceiveStream::new(params)
+        });
+        let (payload, outcome) = if is_rtx {
+            // A retransmission stream also carries padding for bandwidth probing: nothing behind the header.
+            let Some((original, payload)) = rtx::unwrap(packet.payload()) else {
+                stream.receive_rtx_padding(packet.sequence_number());
+                return Reception::Discarded;
+            };
+            let size = packet.as_bytes().len();
+            (payload, stream.receive_rtx(now, original, size, packet.sequence_number()))
+        } else {
+            (packet.payload(), stream.receive(now, packet.sequence_number(), packet.timestamp(), packet.as_bytes().len()))
+        };
+        let (ext_seq, restarted) = match outcome {
+            Received::New { ext_seq } | Received::Recovered { ext_seq } => (ext_seq, false),
+            Received::Restarted { ext_seq } => (ext_seq, true),
+            Received::Duplicate | Received::TooOld => return Reception::Discarded,
+        };
+        let keyframe = codec.codec.is_some_and(|codec| codec::is_keyframe(codec, payload));
+        if keyframe {
+            received.key_frames.on_keyframe();
+            stream.on_keyframe(ext_seq);
+        }
+        let (extensions, dependency_descriptor) = self.extensions.read(packet);
+        let meta = PacketMeta {
+            ext_seq,
+            timestamp: packet.timestamp(),
+            marker: packet.marker(),
+            payload_type: codec.mapped_payload_type,
+            keyframe,
+            received_at: now,
+            extensions,
+        };
+        if !received.store.insert(&meta, dependency_descriptor, payload) {
+            return Reception::Discarded;
+        }
+        Reception::Stored(StoredPacketInfo { encoding, restarted, meta, payload_len: payload.len() })
+    }
+
+    /// Whether keyframes of this producer can be told, so that consumers may wait for one.
+    pub fn tells_keyframes(&self) -> bool {
+        self.kind == MediaKind::Video && self.codecs.iter().all(|codec| codec.codec.is_some())
+    }
+
+    /// Whether it is video.
+    pub fn is_video(&self) -> bool {
+        self.kind == MediaKind::Video
+    }
+
+    /// Whether PLI is understood; FIR is used otherwise.
+    pub fn understands_pli(&self) -> bool {
+        let has = |kind, parameter| self.rtp_parameters.codecs.iter().any(|codec| codec.has_feedback(kind, parameter));
+        has("nack", "pli") || !has("ccm", "fir")
+    }
+
+    /// The quality of each stream.
+    pub fn scores(&self) -> Vec<ProducerScore> {
+        self.encodings
+            .iter()
+            .enumerate()
+            .map(|(index, encoding)| ProducerScore {
+                encoding_idx: index as u32,
+                ssrc: encoding.ssrc.unwrap_or(0),
+                rid: encoding.rid.clone(),
+                score: encoding.score(),
+            })
+            .collect()
+    }
+
+    fn codec_of(&self, payload_type: u8, is_rtx: bool) -> Option<&ProducerCodec> {
+        self.codecs.iter().find(|codec| {
+            if is_rtx { codec.rtx_payload_type == Some(payload_type) } else { codec.payload_type == payload_type }
+        })
+    }
+}
+
+impl ProducerEncoding {
+    /// Forgets what was received: the client has begun the stream anew under another SSRC.
+    pub fn restart(&mut self) {
+        self.stream = None;
+        self.store.clear();
+        self.key_frames.cancel();
+    }
+
+    /// The sequence number of the next FIR command (RFC 5104 section 4.3.1.1).
+    pub fn next_fir_sequence(&mut self) -> u8 {
+        self.fir_sequence = self.fir_sequence.wrapping_add(1);
+        self.fir_sequence
+    }
+
+    /// 0 to 10; 0 before anything was received.
+    pub fn score(&self) -> u8 {
+        self.stream.as_ref().map_or(0, ReceiveStream::score)
+    }
+}
+
+impl CarriedExtensionIds {
+    fn new(parameters: &RtpParameters) -> Self {
+        let id = |uri| parameters.header_extension_id(uri).unwrap_or(0);
+        CarriedExtensionIds {
+            audio_level: id(HeaderExtensionUri::AudioLevel),
+            video_orientation: id(HeaderExtensionUri::VideoOrientation),
+            transmission_offset: id(HeaderExtensionUri::TransmissionOffset),
+            playout_delay: id(HeaderExtensionUri::PlayoutDelay),
+            absolute_capture_time: id(HeaderExtensionUri::AbsCaptureTime),
+            dependency_descriptor: id(HeaderExtensionUri::DependencyDescriptor),
+        }
+    }
+
+    fn read<'a>(&self, packet: &RtpView<'a>) -> (ExtensionValues, &'a [u8]) {
+        let mut values = ExtensionValues::default();
+        let mut dependency_descriptor: &[u8] = &[];
+        for (id, value) in packet.extensions() {
+            if id == 0 {
+                continue;
+            } else if id == self.audio_level {
+                values.audio_level = value.first().copied();
+            } else if id == self.video_orientation {
+                values.video_orientation = value.first().copied();
+            } else if id == self.transmission_offset {
+                values.transmission_offset = value.try_into().ok();
+            } else if id == self.playout_delay {
+                values.playout_delay = value.try_into().ok();
+            } else if id == self.absolute_capture_time {
+                values.absolute_capture_time = AbsoluteCaptureTime::new(value);
+            } else if id == self.dependency_descriptor {
+                dependency_descriptor = value;
+            }
+        }
+        (values, dependency_descriptor)
+    }
+}
+
+fn producer_codecs(params: &ProducerParams) -> Vec<ProducerCodec> {
+    let media = params.rtp_parameters.codecs.iter().filter(|codec| !codec.is_rtx());
+    media
+        .map(|codec| ProducerCodec {
+            payload_type: codec.payload_type,
+            mapped_payload_type: params.mapping.mapped_payload_type(codec.payload_type).unwrap_or(codec.payload_type),
+            clock_rate: codec.clock_rate,
+            codec: Codec::from_mime_subtype(codec.mime_type.subtype()),
+            use_nack: codec.has_feedback("nack", ""),
+            rtx_payload_type: params.rtp_parameters.rtx_for(codec.payload_type).map(|rtx| rtx.payload_type),
+        })
+        .collect()
+}
+
+fn packet_store(kind: MediaKind, config: &Config) -> PacketStore {
+    match kind {
+        MediaKind::Audio => PacketStore::new(config.retransmission_packets_audio, config.retransmission_bytes_audio),
+        MediaKind::Video => PacketStore::new(config.retransmission_packets_video, config.retransmission_bytes_video),
+    }
+}

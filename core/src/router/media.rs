@@ -1,0 +1,130 @@
+//! The way of a media packet: from the transport that it came by to the queues of those that it goes out by.
+//!
+//! Invariant: the packet is parsed once, kept once, and copied once for each consumer, when that consumer's datagram is
+//! rendered. What happens here for each consumer is a decision and a descriptor.
+use super::{Context, Router};
+use crate::arena::Id;
+use crate::id::{TransportId, tag};
+use crate::outbox::QueuedPacket;
+use crate::producer::{Reception, StoredPacketInfo};
+use crate::transport::{Found, StreamRef};
+use crate::wire::rtp::RtpView;
+
+impl Router {
+    /// Takes a decrypted RTP packet that came by a transport.
+    pub fn handle_rtp(&mut self, id: TransportId, bytes: &[u8], ctx: &mut Context<'_>) {
+        let Some(packet) = RtpView::parse(bytes) else {
+            ctx.out.stats.dropped_rtp_malformed += 1;
+            return;
+        };
+        let Some(transport) = self.transports.get_mut(id.own) else { return };
+        if let (Some(feedback), id @ 1..) = (&mut transport.feedback, transport.transport_sequence_id)
+            && let Some(&[high, low]) = packet.extension(id)
+        {
+            feedback.on_packet(ctx.now, u16::from_be_bytes([high, low]), packet.ssrc());
+            transport.wake_by(transport.feedback.as_ref().and_then(|feedback| feedback.deadline()), ctx.out);
+        } else if let Some(remb) = &mut transport.remb {
+            remb.on_packet(ctx.now, bytes.len());
+            transport.wake_by(transport.remb.as_ref().and_then(|remb| remb.deadline()), ctx.out);
+        }
+        let stream = match transport.streams.find(&packet) {
+            Some(Found::Known(stream)) => stream,
+            Some(Found::Discovered(stream)) => {
+                self.on_stream_discovered(stream, packet.ssrc(), ctx);
+                stream
+            }
+            None => {
+                ctx.out.stats.dropped_rtp_unknown_stream += 1;
+                return;
+            }
+        };
+        self.receive(id, stream, &packet, ctx);
+    }
+
+    fn receive(&mut self, id: TransportId, stream: StreamRef, packet: &RtpView<'_>, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get_mut(stream.producer) else { return };
+        let reception = producer.receive(ctx.now, stream.encoding, stream.is_rtx, packet);
+        ctx.out.stats.rtp_packets_received += 1;
+        if let Some(transport) = self.transports.get_mut(id.own) {
+            let counters = &mut transport.counters;
+            let traffic = if stream.is_rtx { &mut counters.rtx_received } else { &mut counters.rtp_received };
+            traffic.add(ctx.now, packet.as_bytes().len());
+            let nack = producer.encodings.get(usize::from(stream.encoding)).and_then(|encoding| encoding.stream.as_ref());
+            transport.wake_by(nack.and_then(|stream| stream.nack_deadline()), ctx.out);
+        }
+        match reception {
+            Reception::Stored(stored) if !producer.paused => self.fan_out(stream.producer, &stored, ctx),
+            Reception::Stored(_) | Reception::Discarded => {}
+            Reception::UnknownPayloadType => ctx.out.stats.dropped_rtp_unknown_stream += 1,
+        }
+    }
+
+    fn fan_out(&mut self, own: Id<tag::Producer>, stored: &StoredPacketInfo, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get(own) else { return };
+        let send_time = ctx.out.clock.abs_send_time(ctx.now);
+        for consumer_id in &producer.consumers {
+            let Some(consumer) = self.consumers.get_mut(*consumer_id) else { continue };
+            let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
+            if !transport.is_connected() {
+                continue;
+            }
+            if stored.restarted && consumer.encoding() == stored.encoding {
+                consumer.restart();
+            }
+            let Some(mut packet) = consumer.forward(ctx.now, stored, send_time) else { continue };
+            if transport.enqueue(&mut packet, consumer.layout.has_transport_sequence(), ctx.out) {
+                consumer.on_queued(&packet);
+            }
+        }
+    }
+
+    /// Queues packets that a client misses.
+    pub(super) fn retransmit(&mut self, own: Id<tag::Consumer>, sequence_numbers: &[u16], ctx: &mut Context<'_>) {
+        let Some(consumer) = self.consumers.get_mut(own) else { return };
+        consumer.stream.on_nack_received(sequence_numbers.len());
+        if !consumer.is_active() {
+            return;
+        }
+        let Some(producer) = self.producers.get(consumer.producer) else { return };
+        let Some(transport) = self.transports.get_mut(consumer.transport) else { return };
+        let send_time = ctx.out.clock.abs_send_time(ctx.now);
+        let rtt = transport.rtt();
+        for sequence_number in sequence_numbers {
+            let resent = consumer.retransmit(ctx.now, rtt, *sequence_number, producer, send_time);
+            let Some(mut packet) = resent else { continue };
+            // A packet sent again under its own SSRC is the same to the last byte: it keeps its transport-wide number.
+            let numbered = consumer.layout.has_transport_sequence() && packet.is_retransmission();
+            transport.enqueue(&mut packet, numbered, ctx.out);
+        }
+    }
+
+    fn on_stream_discovered(&mut self, stream: StreamRef, ssrc: u32, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get_mut(stream.producer) else { return };
+        let transport = producer.transport;
+        let Some(encoding) = producer.encodings.get_mut(usize::from(stream.encoding)) else { return };
+        let replaced = if stream.is_rtx { encoding.rtx_ssrc.replace(ssrc) } else { encoding.ssrc.replace(ssrc) };
+        let restarted = !stream.is_rtx && replaced.is_some();
+        if restarted {
+            // The client has begun the stream anew under another SSRC: its numbers have nothing to do with the old ones.
+            encoding.restart();
+        }
+        if let (Some(replaced), Some(transport)) = (replaced, self.transports.get_mut(transport)) {
+            transport.streams.forget(replaced);
+        }
+        let consumers = self.producers.get(stream.producer).map(|producer| producer.consumers.clone()).unwrap_or_default();
+        for own in consumers {
+            if let Some(consumer) = self.consumers.get_mut(own).filter(|consumer| consumer.encoding() == stream.encoding) {
+                if restarted {
+                    consumer.restart();
+                }
+                self.request_keyframe_if_needed(own, ctx);
+            }
+        }
+    }
+}
+
+impl QueuedPacket {
+    fn is_retransmission(&self) -> bool {
+        matches!(self.content, crate::outbox::Content::Retransmission(_))
+    }
+}

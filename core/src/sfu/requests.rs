@@ -1,0 +1,316 @@
+//! The typed requests of the ORTC face.
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::Sfu;
+use crate::dtls::{DtlsTransport, FingerprintError};
+use crate::error::RequestError;
+use crate::event::{ConsumerLayers, IceState};
+use crate::ice::{CandidatePreferences, CandidateSource, IceServer, IceServerConfig, Protocol, candidates};
+use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::model::{
+    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions, SelectedTuple, WebRtcTransportData,
+    WebRtcTransportOptions,
+};
+use crate::ortc::{self, DtlsParameters, IceParameters, RtpCapabilities};
+use crate::router::Router;
+use crate::stats::{RtpStreamStats, WebRtcTransportStats};
+use crate::transport::{WebRtcTransport, WebRtcTransportParams};
+
+/// mediasoup's `initialAvailableOutgoingBitrate`.
+const INITIAL_OUTGOING_BITRATE_BPS: u32 = 600_000;
+
+impl Sfu {
+    /// Makes a router.
+    ///
+    /// Errors: a codec that is not supported, the limit of routers.
+    pub fn create_router(&mut self, now: Instant, options: RouterOptions) -> Result<RouterId, RequestError> {
+        self.advance(now);
+        if self.routers.len() >= self.config.max_routers {
+            return Err(RequestError::limit("routers", self.config.max_routers));
+        }
+        let capabilities = ortc::generate_router_rtp_capabilities(&options.media_codecs)?;
+        let rng = self.rng.fork();
+        let id = self.routers.insert_with(|id| Router::new(RouterId(id), capabilities, options.app_data, rng));
+        Ok(RouterId(id))
+    }
+
+    /// Closes a router and all in it. Nothing in it is reported by events: the caller asked for it.
+    pub fn close_router(&mut self, now: Instant, id: RouterId) -> Result<(), RequestError> {
+        self.advance(now);
+        for transport in self.router_ref(id)?.transport_ids() {
+            self.close_transport(now, transport)?;
+        }
+        self.routers.remove(id.0);
+        Ok(())
+    }
+
+    /// What can be read of a router.
+    pub fn router(&self, id: RouterId) -> Result<RouterData, RequestError> {
+        let router = self.router_ref(id)?;
+        let (rtp_capabilities, app_data) = (router.rtp_capabilities.clone(), router.app_data.clone());
+        Ok(RouterData { id, rtp_capabilities, app_data })
+    }
+
+    /// What clients can send to a router and receive from it.
+    pub fn router_rtp_capabilities(&self, id: RouterId) -> Result<&RtpCapabilities, RequestError> {
+        Ok(&self.router_ref(id)?.rtp_capabilities)
+    }
+
+    /// Makes a WebRTC transport, with a candidate for each listen address.
+    pub fn create_webrtc_transport(
+        &mut self, now: Instant, router: RouterId, options: WebRtcTransportOptions,
+    ) -> Result<TransportId, RequestError> {
+        self.advance(now);
+        let (transports, _, _) = self.router_ref(router)?.counts();
+        let limit = self.config.max_transports_per_router;
+        if transports >= limit {
+            return Err(RequestError::limit("transports per router", limit));
+        }
+        let consent = options.ice_consent_timeout.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let ice_config = IceServerConfig {
+            consent_timeout: consent.unwrap_or(self.config.ice_consent_timeout),
+            max_tuples: self.config.max_tuples_per_transport,
+        };
+        let ice = IceServer::new(&mut self.rng, ice_config);
+        let fragment = ice.credentials().username_fragment.clone();
+        let params = WebRtcTransportParams {
+            ice,
+            candidates: candidates(&self.candidate_sources(), CandidatePreferences::default()),
+            dtls: DtlsTransport::new(self.dtls.clone()),
+            feedback_ssrc: self.rng.ssrc(),
+            available_outgoing_bitrate_bps: u64::from(
+                options.initial_available_outgoing_bitrate.unwrap_or(INITIAL_OUTGOING_BITRATE_BPS),
+            ),
+            connect_by: options.connect_timeout.map(|seconds| now + Duration::from_secs(u64::from(seconds))),
+            max_queued_packets: self.config.max_queued_packets_per_transport,
+            srtp_crypto: self.config.srtp_crypto.clone(),
+            max_ssrcs: self.config.max_ssrcs_per_transport,
+            app_data: options.app_data,
+        };
+        let (router, ctx) = self.split(router)?;
+        let id = router.add_transport(|id| WebRtcTransport::new(id, params, ctx.out));
+        self.demux.add_username_fragment(&fragment, id);
+        Ok(id)
+    }
+
+    /// What can be read of a WebRTC transport.
+    pub fn webrtc_transport(&self, id: TransportId) -> Result<WebRtcTransportData, RequestError> {
+        let transport = self.router_ref(id.router)?.transport(id)?;
+        Ok(WebRtcTransportData {
+            id,
+            ice_role: "controlled".to_owned(),
+            ice_parameters: ice_parameters(transport),
+            ice_candidates: transport.candidates.clone(),
+            ice_state: IceState::from(transport.ice.state()),
+            ice_selected_tuple: self.selected_tuple(transport),
+            dtls_parameters: DtlsParameters { role: transport.local_dtls_role(), fingerprints: self.dtls.fingerprints().to_vec() },
+            dtls_state: transport.dtls_state(),
+            app_data: transport.app_data.clone(),
+        })
+    }
+
+    /// Gives a transport the client's DTLS parameters. If the client's role is `server` we begin the handshake, once ICE has
+    /// found a path; else we wait for the client to begin.
+    ///
+    /// Errors: it has them already; none of the fingerprints is of SHA-256, SHA-384 or SHA-512.
+    pub fn connect_webrtc_transport(
+        &mut self, now: Instant, id: TransportId, dtls_parameters: &DtlsParameters,
+    ) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, ctx) = self.split(id.router)?;
+        let transport = router.transport_mut(id)?;
+        let change = transport.connect(ctx.now, dtls_parameters, ctx.out).map_err(|error| match error {
+            FingerprintError::AlreadySet => RequestError::state("connect() already called"),
+            FingerprintError::NoStrongFingerprint => {
+                RequestError::invalid("dtlsParameters.fingerprints must have one of sha-256, sha-384 or sha-512")
+            }
+        })?;
+        self.apply(id, change);
+        Ok(())
+    }
+
+    /// New ICE credentials; the old ones stay valid until the new ones are used.
+    pub fn restart_ice(&mut self, now: Instant, id: TransportId) -> Result<IceParameters, RequestError> {
+        self.advance(now);
+        let mut rng = self.rng.fork();
+        let transport = self.router_mut(id.router)?.transport_mut(id)?;
+        let retired = transport.ice.restart(&mut rng);
+        let parameters = ice_parameters(transport);
+        if let Some(fragment) = retired {
+            self.demux.remove_username_fragment(&fragment);
+        }
+        self.demux.add_username_fragment(&parameters.username_fragment, id);
+        Ok(parameters)
+    }
+
+    /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
+    pub fn set_max_incoming_bitrate(
+        &mut self, now: Instant, id: TransportId, bitrate_bps: Option<u64>,
+    ) -> Result<(), RequestError> {
+        self.advance(now);
+        let transport = self.router_mut(id.router)?.transport_mut(id)?;
+        transport.max_incoming_bitrate_bps = bitrate_bps;
+        if let Some(remb) = &mut transport.remb {
+            remb.set_max_bitrate(bitrate_bps);
+        }
+        Ok(())
+    }
+
+    /// Closes a transport with its producers and consumers. Consumers of its producers on other transports are closed with an
+    /// event.
+    pub fn close_transport(&mut self, now: Instant, id: TransportId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        let closed = router.close_transport(id, None, &mut ctx).ok_or_else(|| RequestError::not_found("transport"))?;
+        self.forget(&closed);
+        Ok(())
+    }
+
+    /// Makes a producer.
+    ///
+    /// Errors: parameters that are malformed or do not fit the router's capabilities, SSRCs or MIDs in use, limits.
+    pub fn produce(
+        &mut self, now: Instant, transport: TransportId, options: ProducerOptions,
+    ) -> Result<ProducerId, RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(transport.router)?;
+        router.produce(transport, options, &mut ctx)
+    }
+
+    /// What can be read of a producer.
+    pub fn producer(&self, id: ProducerId) -> Result<ProducerData, RequestError> {
+        self.router_ref(id.router)?.producer_data(id)
+    }
+
+    /// Stops forwarding a producer. No-op when it is paused.
+    pub fn pause_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_producer_paused(id, true, &mut ctx)
+    }
+
+    /// Goes on forwarding a producer. No-op when it is not paused.
+    pub fn resume_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_producer_paused(id, false, &mut ctx)
+    }
+
+    /// Closes a producer. Its consumers are closed with an event each.
+    pub fn close_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.close_producer(id, &mut ctx)
+    }
+
+    /// Whether a client of these capabilities can consume a producer; false for what does not exist.
+    pub fn can_consume(&self, producer: ProducerId, rtp_capabilities: &RtpCapabilities) -> bool {
+        self.router_ref(producer.router).is_ok_and(|router| router.can_consume(producer, rtp_capabilities))
+    }
+
+    /// Makes a consumer on a transport of the producer's router.
+    pub fn consume(
+        &mut self, now: Instant, transport: TransportId, options: ConsumerOptions,
+    ) -> Result<ConsumerId, RequestError> {
+        self.advance(now);
+        if options.producer_id.router != transport.router {
+            return Err(RequestError::not_found("producer"));
+        }
+        let (router, mut ctx) = self.split(transport.router)?;
+        router.consume(transport, options, &mut ctx)
+    }
+
+    /// What can be read of a consumer.
+    pub fn consumer(&self, id: ConsumerId) -> Result<ConsumerData, RequestError> {
+        self.router_ref(id.router)?.consumer_data(id)
+    }
+
+    /// Stops sending. No-op when it is paused.
+    pub fn pause_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_consumer_paused(id, true, &mut ctx)
+    }
+
+    /// Goes on sending, from the next keyframe, which is asked for. No-op when it is not paused.
+    pub fn resume_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_consumer_paused(id, false, &mut ctx)
+    }
+
+    /// Closes a consumer.
+    pub fn close_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
+        self.advance(now);
+        self.router_mut(id.router)?.close_consumer(id)
+    }
+
+    /// Which layers are wanted, where there are several. They are kept; choosing among layers is not built yet.
+    pub fn set_consumer_preferred_layers(
+        &mut self, now: Instant, id: ConsumerId, layers: ConsumerLayers,
+    ) -> Result<(), RequestError> {
+        self.advance(now);
+        self.router_mut(id.router)?.consumer_mut(id)?.preferred_layers = Some(layers);
+        Ok(())
+    }
+
+    /// The share when bandwidth is short, 1 to 255.
+    pub fn set_consumer_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<(), RequestError> {
+        self.advance(now);
+        let consumer = self.router_mut(id.router)?.consumer_mut(id)?;
+        if priority == 0 {
+            return Err(RequestError::invalid("priority must be 1 to 255"));
+        }
+        consumer.priority = priority;
+        Ok(())
+    }
+
+    /// Asks the producer's client for a keyframe, at most once per interval.
+    pub fn request_consumer_key_frame(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.request_consumer_key_frame(id, &mut ctx)
+    }
+
+    /// Statistics of a transport (one entry).
+    pub fn transport_stats(&self, now: Instant, id: TransportId) -> Result<Vec<WebRtcTransportStats>, RequestError> {
+        let router = self.router_ref(id.router)?;
+        let tuple = self.selected_tuple(router.transport(id)?);
+        Ok(vec![router.transport_stats(id, tuple, now, self.out.clock)?])
+    }
+
+    /// Statistics of a producer: one entry for each stream that has begun.
+    pub fn producer_stats(&self, now: Instant, id: ProducerId) -> Result<Vec<RtpStreamStats>, RequestError> {
+        self.router_ref(id.router)?.producer_stats(id, now, self.out.clock)
+    }
+
+    /// Statistics of a consumer: its outbound stream, and the producer's stream that it forwards.
+    pub fn consumer_stats(&self, now: Instant, id: ConsumerId) -> Result<Vec<RtpStreamStats>, RequestError> {
+        self.router_ref(id.router)?.consumer_stats(id, now, self.out.clock)
+    }
+
+    fn candidate_sources(&self) -> Vec<CandidateSource> {
+        self.config
+            .listen
+            .iter()
+            .map(|listen| CandidateSource { local: listen.local, announced: listen.announced.map(|ip| ip.to_string()), protocol: Protocol::Udp })
+            .collect()
+    }
+
+    fn selected_tuple(&self, transport: &WebRtcTransport) -> Option<SelectedTuple> {
+        let tuple = transport.ice.selected()?;
+        let listen = self.config.listen.iter().find(|listen| listen.local == tuple.local);
+        let announced = listen.and_then(|listen| listen.announced).unwrap_or(tuple.local.ip());
+        Some(SelectedTuple::udp(SocketAddr::new(announced, tuple.local.port()), tuple.remote))
+    }
+}
+
+fn ice_parameters(transport: &WebRtcTransport) -> IceParameters {
+    let credentials = transport.ice.credentials();
+    IceParameters {
+        username_fragment: credentials.username_fragment.clone(),
+        password: credentials.password.clone(),
+        ice_lite: Some(true),
+    }
+}
