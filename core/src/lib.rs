@@ -33,3 +33,7 @@ pub mod stats;
 
 // Floor 6: the whole media machine.
 pub mod sfu;
+
+// Floor 7: signaling. `server` stands on `room` and on SDP.
+pub mod room;
+pub mod server;

@@ -7,11 +7,11 @@ pub use io::{Datagram, Deadline, Input, Output, Protocol, Transmit};
 
 use crate::config::Config;
 use crate::error::RequestError;
-use crate::event::ConsumerLayers;
+use crate::event::{ConsumerLayers, Event};
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::model::{
-    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions, WebRtcTransportData,
-    WebRtcTransportOptions,
+    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions,
+    WebRtcTransportData, WebRtcTransportOptions,
 };
 use crate::ortc::{DtlsParameters, IceParameters, RtpCapabilities};
 use crate::stats::{RtpStreamStats, SfuStats, WebRtcTransportStats};
@@ -38,6 +38,12 @@ impl Sfu {
         todo!()
     }
 
+    /// Takes the next event out of the queue of outputs, before what stands in front of it. For those who stand between the
+    /// machine and its owner.
+    pub fn next_event(&mut self) -> Option<Event> {
+        todo!()
+    }
+
     /// Makes a router.
     pub fn create_router(&mut self, now: Instant, options: RouterOptions) -> Result<RouterId, RequestError> {
         todo!()
@@ -60,7 +66,10 @@ impl Sfu {
 
     /// Makes a WebRTC transport.
     pub fn create_webrtc_transport(
-        &mut self, now: Instant, router: RouterId, options: WebRtcTransportOptions,
+        &mut self,
+        now: Instant,
+        router: RouterId,
+        options: WebRtcTransportOptions,
     ) -> Result<TransportId, RequestError> {
         todo!()
     }
@@ -74,7 +83,10 @@ impl Sfu {
     ///
     /// Errors: it has them already; no fingerprint that we can check.
     pub fn connect_webrtc_transport(
-        &mut self, now: Instant, id: TransportId, dtls_parameters: &DtlsParameters,
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        dtls_parameters: &DtlsParameters,
     ) -> Result<(), RequestError> {
         todo!()
     }
@@ -86,7 +98,10 @@ impl Sfu {
 
     /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
     pub fn set_max_incoming_bitrate(
-        &mut self, now: Instant, id: TransportId, bitrate_bps: Option<u64>,
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        bitrate_bps: Option<u64>,
     ) -> Result<(), RequestError> {
         todo!()
     }
@@ -98,7 +113,10 @@ impl Sfu {
 
     /// Makes a producer.
     pub fn produce(
-        &mut self, now: Instant, transport: TransportId, options: ProducerOptions,
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        options: ProducerOptions,
     ) -> Result<ProducerId, RequestError> {
         todo!()
     }
@@ -130,7 +148,10 @@ impl Sfu {
 
     /// Makes a consumer on `transport` (of the producer's router).
     pub fn consume(
-        &mut self, now: Instant, transport: TransportId, options: ConsumerOptions,
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        options: ConsumerOptions,
     ) -> Result<ConsumerId, RequestError> {
         todo!()
     }
@@ -157,13 +178,21 @@ impl Sfu {
 
     /// Which layers are wanted, where there are several.
     pub fn set_consumer_preferred_layers(
-        &mut self, now: Instant, id: ConsumerId, layers: ConsumerLayers,
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        layers: ConsumerLayers,
     ) -> Result<(), RequestError> {
         todo!()
     }
 
     /// The share when bandwidth is short, 1 to 255.
-    pub fn set_consumer_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<(), RequestError> {
+    pub fn set_consumer_priority(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        priority: u8,
+    ) -> Result<(), RequestError> {
         todo!()
     }
 
@@ -173,7 +202,11 @@ impl Sfu {
     }
 
     /// Statistics of a transport (one entry).
-    pub fn transport_stats(&self, now: Instant, id: TransportId) -> Result<Vec<WebRtcTransportStats>, RequestError> {
+    pub fn transport_stats(
+        &self,
+        now: Instant,
+        id: TransportId,
+    ) -> Result<Vec<WebRtcTransportStats>, RequestError> {
         todo!()
     }
 
