@@ -21,7 +21,7 @@ const FLAGS = [
   '--disable-renderer-backgrounding',
   '--disable-background-timer-throttling',
 ];
-const FAKE_MEDIA = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'];
+const FAKE_MEDIA = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream=fps=12'];
 
 /** `allowed: false`: camera and microphone exist, but every question for them is answered with no. */
 export function launch({ allowed = true } = {}) {
