@@ -1,6 +1,7 @@
 //! Every parser of this module against cut and mutated bytes: no panic, the same answer twice, and bounded work.
 
-use super::{demux, ext, rtcp, rtp};
+use super::codec::{self, Codec, dependency_descriptor::DependencyDescriptor};
+use super::{demux, ext, framing, rtcp, rtp};
 use crate::rng::Rng;
 
 /// Reads everything that can be read and returns it as text, so that two readings can be compared.
@@ -10,6 +11,19 @@ fn read_all(bytes: &[u8]) -> String {
     let mut note = |value: &dyn std::fmt::Debug| write!(seen, "{value:?};").unwrap();
     note(&demux::classify(bytes));
     note(&rtp::header_len(bytes));
+    for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
+        note(&codec::is_keyframe(codec, bytes));
+    }
+    note(&(codec::vp8::Vp8Descriptor::parse(bytes), codec::vp9::Vp9Descriptor::parse(bytes)));
+    note(&codec::av1::elements(bytes).collect::<Vec<_>>());
+    if let Some(descriptor) = DependencyDescriptor::parse(bytes, None) {
+        note(&descriptor);
+        note(&DependencyDescriptor::parse(bytes, descriptor.structure.as_deref()));
+    }
+    let (mut deframer, mut stream) = (framing::Deframer::new(100), bytes);
+    while let Ok(Some(frame)) = deframer.read(&mut stream) {
+        note(&frame);
+    }
     if let Some(view) = rtp::RtpView::parse(bytes) {
         assert_eq!(rtp::header_len(bytes), Some(view.header_len()));
         assert_eq!(view.header_len() + view.payload().len() + view.padding_len(), bytes.len());
@@ -86,7 +100,25 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let deltas: Vec<_> = (0..40).map(|i| (i % 5 != 0).then_some(i * 20 - 100)).collect();
     rtcp::write_transport_feedback(&mut feedback, &header, &deltas, 1200);
-    vec![rtp_one_byte, rtp_two_byte, compound, feedback]
+    let vp8 = vec![0xB0, 0xF0, 0x80, 0x7F, 200, 0xBF, 0x01, 1, 2, 3];
+    let vp9 = vec![0xAE, 0x81, 2, 0x50, 77, 0x38, 1, 64, 0, 180, 2, 128, 1, 104, 2, 0, 0x38, 1, 2, 0xAA];
+    let h264 = vec![0x78, 0, 2, 0x67, 0x42, 0, 1, 0x68, 0, 3, 0x65, 1, 2];
+    let av1 = vec![0x08, 2, 0x10, 0, 0x82, 0x00, 0x08, 1, 3, 0x30, 9, 9];
+    // A dependency descriptor with a structure of two temporal layers, a chain and a resolution, and everything custom.
+    let descriptor = vec![
+        0xC3, 0x00, 0x05, 0xF8, 0x61, 0x1E, 0xBC, 0x51, 0x41, 0x01, 0x0C, 0x09, 0xFC, 0x05, 0x9D, 0xF4, 0x00,
+        0x10,
+    ];
+    vec![rtp_one_byte, rtp_two_byte, compound, feedback, vp8, vp9, h264, av1, descriptor]
+}
+
+#[test]
+fn the_descriptor_is_a_good_one() {
+    assert!(
+        seeds()
+            .iter()
+            .any(|seed| DependencyDescriptor::parse(seed, None).is_some_and(|d| d.structure.is_some()))
+    );
 }
 
 #[test]
@@ -102,7 +134,7 @@ fn cut_at_every_length() {
 fn mutated() {
     let mut rng = Rng::from_seed([1; 32]);
     for seed in seeds() {
-        for _ in 0..3000 {
+        for _ in 0..1500 {
             let mut bytes = seed.clone();
             for _ in 0..rng.next_u32() % 6 + 1 {
                 let at = rng.next_u32() as usize % bytes.len();

@@ -1,3 +1,6 @@
+// Bits are grouped by the symbols that they belong to.
+#![allow(clippy::unusual_byte_groupings)]
+
 use super::{only, written};
 use crate::rng::Rng;
 use crate::wire::rtcp::*;
@@ -221,7 +224,7 @@ fn random_lists_round_trip_within_random_limits() {
         let mut delta = None;
         let deltas: Vec<_> = (0..len)
             .map(|_| {
-                if style == 0 || rng.next_u32() % (style * style * 4) == 0 {
+                if style == 0 || rng.below(style * style * 4) == 0 {
                     delta = match rng.next_u32() % 4 {
                         0 => None,
                         1 => Some(rng.next_u32() as i16),
