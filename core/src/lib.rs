@@ -42,3 +42,7 @@ pub mod transport;
 // Floor 6: the whole media machine.
 pub mod demux;
 pub mod sfu;
+
+// Floor 7: signaling. `server` stands on `room` and on SDP.
+pub mod room;
+pub mod server;

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::event::{ConsumerLayers, ConsumerScore, DtlsState, IceState, ProducerScore};
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::ortc::{
-    ConsumerType, DtlsParameters, IceCandidate, IceParameters, MediaKind, ProducerType, RtpCapabilities, RtpCodecCapability,
-    RtpParameters,
+    ConsumerType, DtlsParameters, IceCandidate, IceParameters, MediaKind, ProducerType, RtpCapabilities,
+    RtpCodecCapability, RtpParameters,
 };
 
 /// How to make a router.
@@ -226,7 +226,12 @@ impl ConsumerOptions {
 impl ProducerOptions {
     /// Produces what `rtp_parameters` describe; not paused.
     pub fn new(kind: MediaKind, rtp_parameters: RtpParameters) -> Self {
-        ProducerOptions { kind, rtp_parameters, paused: false, key_frame_request_delay_ms: None, app_data: Value::Null }
+        ProducerOptions {
+            kind,
+            rtp_parameters,
+            paused: false,
+            key_frame_request_delay_ms: None,
+            app_data: Value::Null,
+        }
     }
 }
-

@@ -274,6 +274,7 @@ export class Meeting {
     const people = [...this.#views.values()].filter(({ peer }) => !peer.isScreen).length + 1;
     element('count').textContent = people;
     element('alone').hidden = this.#views.size > 0 || !!this.#screen;
+    this.session?.fitTo(people);
     document.title = `${this.#room} (${people}) – sansfu`;
   }
 

@@ -6,8 +6,14 @@ import { CLOSE_FOR_GOOD, RequestRefused, Signaling } from './signaling.js';
 const REJOIN_PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 // A peer's audio and video producers appear one after the other: wait for both, subscribe once.
 const SUBSCRIBE_DELAY_MS = 150;
-const CAMERA_MAX_BITRATE_BPS = 1_700_000;
 const SCREEN_MAX_BITRATE_BPS = 2_500_000;
+// Everybody receives everybody's one picture: the more people, the smaller the tiles, and the less it may cost.
+const CAMERA_BUDGETS = [
+  { people: 3, scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+  { people: 6, scaleResolutionDownBy: 1.5, maxBitrate: 900_000 },
+  { people: 12, scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { people: Infinity, scaleResolutionDownBy: 4, maxBitrate: 200_000 },
+];
 
 /** Marks the extra peer by which somebody shares a screen; its `device.version` is the sharer's peer id. */
 export const SCREEN_FLAG = 'screen';
@@ -45,6 +51,7 @@ export class Session {
   #tracks = { audio: null, video: null };
   #pausedByUser = { audio: false, video: false };
   #senders = null;
+  #people = 1;
   #ownProducers = { audio: null, video: null };
   #failures = 0;
   #rejoinTimer = 0;
@@ -112,10 +119,31 @@ export class Session {
     }
   }
 
+  /** Fits the picture that we send to the number of people in the room. */
+  async fitTo(people) {
+    this.#people = people;
+    const sender = this.#senders?.video;
+    if (!sender || this.#isScreen) return;
+    const parameters = sender.getParameters();
+    if (!parameters.encodings?.length) return;
+    Object.assign(parameters.encodings[0], this.#videoEncoding);
+    await sender.setParameters(parameters).catch((error) => console.warn(`setParameters: ${error.message}`));
+  }
+
   /** Tells the server, and through it the others, that a kind is paused though its track stays. */
   setPaused(kind, paused) {
     this.#pausedByUser[kind] = paused;
     this.#tellPaused(kind);
+  }
+
+  get #isScreen() {
+    return this.#options.device.flag === SCREEN_FLAG;
+  }
+
+  get #videoEncoding() {
+    if (this.#isScreen) return { maxBitrate: SCREEN_MAX_BITRATE_BPS };
+    const { people, ...encoding } = CAMERA_BUDGETS.find((budget) => this.#people <= budget.people);
+    return encoding;
   }
 
   #publishIfNeeded() {
@@ -138,14 +166,12 @@ export class Session {
 
   #addSenders(pc) {
     const stream = new MediaStream();
-    const screen = this.#options.device.flag === SCREEN_FLAG;
-    const maxBitrate = screen ? SCREEN_MAX_BITRATE_BPS : CAMERA_MAX_BITRATE_BPS;
     const add = (kind, extra) =>
       pc.addTransceiver(this.#tracks[kind] ?? kind, { direction: 'sendonly', streams: [stream], ...extra }).sender;
     // Both kinds are always offered: turning on a camera later is a replaceTrack, not a new connection.
     const senders = {};
-    if (!screen || this.#tracks.audio) senders.audio = add('audio');
-    senders.video = add('video', { sendEncodings: [{ maxBitrate }] });
+    if (!this.#isScreen || this.#tracks.audio) senders.audio = add('audio');
+    senders.video = add('video', { sendEncodings: [this.#videoEncoding] });
     this.#senders = senders;
     return senders;
   }

@@ -42,7 +42,7 @@ export class Signaling {
       socket.onclose = ({ code, reason }) => {
         this.#rejectWaiting();
         if (opened) this.#handlers.closed(code, reason);
-        else reject(new Error('the server cannot be reached'));
+        else explainRefusal().then(reject);
       };
     });
   }
@@ -103,4 +103,10 @@ export class Signaling {
   #send(message) {
     this.#socket.send(JSON.stringify(message));
   }
+}
+
+/** A WebSocket does not say why it was refused: ask whether the server is there at all. */
+async function explainRefusal() {
+  const there = await fetch('/health').then(({ ok }) => ok, () => false);
+  return new Error(there ? 'the server refuses this room' : 'the server cannot be reached');
 }

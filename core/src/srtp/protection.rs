@@ -170,12 +170,10 @@ impl Protection {
         match self {
             Self::Aead { cipher, salt } => {
                 let nonce = gcm_rtcp_nonce(salt, ssrc, index);
-                let protected = packet.get_mut(..plain_len + GCM_TAG_LEN).ok_or(SrtpError::TooShort)?;
-                // RFC 7714 section 9.3: of a packet that is not encrypted, everything is additional data. That needs the
-                // additional data in one piece, header and index apart, which nobody in WebRTC sends: RFC 8834 section 5.
                 if !encrypted {
-                    return Err(SrtpError::AuthenticationFailed);
+                    return open_tagged_rtcp(cipher.as_ref(), &nonce, packet, plain_len);
                 }
+                let protected = packet.get_mut(..plain_len + GCM_TAG_LEN).ok_or(SrtpError::TooShort)?;
                 let (header, text) =
                     protected.split_at_mut_checked(RTCP_HEADER_LEN).ok_or(SrtpError::TooShort)?;
                 if !cipher.open(&nonce, &rtcp_additional(header, &word), text) {
@@ -226,6 +224,20 @@ pub(super) struct RtcpTrailer {
     pub(super) word: u32,
     /// Length of the compound without what SRTCP appended, bytes.
     pub(super) plain_len: usize,
+}
+
+/// RFC 7714 section 9.3: of a packet that is only tagged, everything is additional data, index included. To have that in one
+/// piece, index and tag change places.
+fn open_tagged_rtcp(
+    cipher: &dyn Aead,
+    nonce: &[u8; GCM_NONCE_LEN],
+    packet: &mut [u8],
+    plain_len: usize,
+) -> Result<usize, SrtpError> {
+    packet.get_mut(plain_len..).ok_or(SrtpError::TooShort)?.rotate_right(RTCP_INDEX_LEN);
+    let (additional, tag) =
+        packet.split_at_mut_checked(plain_len + RTCP_INDEX_LEN).ok_or(SrtpError::TooShort)?;
+    if cipher.open(nonce, additional, tag) { Ok(plain_len) } else { Err(SrtpError::AuthenticationFailed) }
 }
 
 /// RFC 3711 section 4.3.3: the key stream of AES counter mode under the master key, started at salt and label.

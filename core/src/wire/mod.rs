@@ -5,8 +5,10 @@
 
 mod reader;
 
+pub mod codec;
 pub mod demux;
 pub mod ext;
+pub mod framing;
 pub mod ntp;
 pub mod rtcp;
 pub mod rtp;

@@ -1,0 +1,61 @@
+// A tab with the mediasoup-client page, and its functions as methods.
+
+import { openTab } from './browser.mjs';
+import { until, untilRises, untilStill } from './until.mjs';
+
+export class Peer {
+  /** Opens a tab and joins the room; `joined` holds the server's answer to `join`. */
+  static async join({ browser, site, server, room, peerId }) {
+    const peer = new Peer();
+    peer.id = peerId;
+    peer.page = await openTab(browser, `${site.origin}/client`);
+    await until('mediasoup-client is loaded', () => peer.page.evaluate(() => !!window.client));
+    peer.joined = await peer.call('join', { server: server.origin, room, peerId });
+    return peer;
+  }
+
+  /** Calls one of the functions of `client/client.js`. */
+  call(name, data = {}) {
+    return this.page.evaluate(([name, data]) => window.client[name](data), [name, data]);
+  }
+
+  produce(options) {
+    return this.call('produce', options);
+  }
+
+  request(method, data) {
+    return this.call('request', { method, data });
+  }
+
+  /** Waits for the consumer of another peer's producer. */
+  consumerOf(producerId) {
+    return until(`a consumer of ${producerId}`, async () =>
+      (await this.call('consumers')).find((consumer) => consumer.producerId === producerId),
+    );
+  }
+
+  /** Waits for a notification whose data `matches`. */
+  notified(method, matches = () => true, options = {}) {
+    return until(`notification ${method}`, async () => (await this.call('notifications', { method })).find(matches), options);
+  }
+
+  received(consumerId) {
+    return this.call('received', { consumerId });
+  }
+
+  framesDecoded = async (consumerId) => (await this.received(consumerId)).framesDecoded;
+
+  /** Waits until the consumer decodes further pictures. */
+  seesPictures(consumerId, { by = 10, timeoutMs = 30_000 } = {}) {
+    return untilRises(`pictures decoded from ${consumerId}`, () => this.framesDecoded(consumerId), { by, timeoutMs });
+  }
+
+  /** Waits until no further pictures come. */
+  seesNothing(consumerId) {
+    return untilStill(`pictures decoded from ${consumerId}`, () => this.framesDecoded(consumerId));
+  }
+
+  close() {
+    return this.page.context().close();
+  }
+}
