@@ -83,9 +83,9 @@ fn what_is_missing_before_a_keyframe_needs_no_other() {
 fn too_many_missing_need_a_keyframe() {
     let start = Instant::now();
     let mut nack = NackGenerator::default();
-    nack.on_gap(start, 0, 1_000);
+    nack.on_gap(start, 1, 1_001);
     assert_eq!(nack.len(), 1_000);
-    nack.on_gap(start, 1_001, 1_002);
+    nack.on_gap(start, 1_002, 1_003);
     assert_eq!((nack.len(), nack.deadline()), (0, Some(start)));
     assert_eq!(poll(&mut nack, start, 50), (vec![], true));
     assert_eq!((poll(&mut nack, start, 50), nack.deadline()), ((vec![], false), None));
