@@ -53,7 +53,8 @@ mod tests {
         assert_eq!(clock.ntp(base), ((NTP_UNIX_OFFSET_S + 1) << 32) | 0x8000_0000);
         assert_eq!(clock.unix_ms(base + Duration::from_millis(20)), 1_520);
         let second = 1 << 18;
-        let passed = clock.abs_send_time(base + Duration::from_secs(1)).wrapping_sub(clock.abs_send_time(base));
+        let passed =
+            clock.abs_send_time(base + Duration::from_secs(1)).wrapping_sub(clock.abs_send_time(base));
         assert_eq!(passed & 0x00ff_ffff, second);
         let whole_turn = clock.abs_send_time(base + Duration::from_secs(64));
         assert_eq!(whole_turn, clock.abs_send_time(base));

@@ -244,7 +244,10 @@ mod tests {
             push(&mut queue, port, length);
         }
         let runs: Vec<_> = std::iter::from_fn(|| queue.pop_run()).collect();
-        let shape: Vec<_> = runs.iter().map(|run| (run.path.remote.port(), run.segment_size, run.segments, run.range.len())).collect();
+        let shape: Vec<_> = runs
+            .iter()
+            .map(|run| (run.path.remote.port(), run.segment_size, run.segments, run.range.len()))
+            .collect();
         assert_eq!(shape, [(1, 100, 3, 240), (1, 100, 1, 100), (2, 100, 1, 100), (2, 120, 1, 120)]);
         assert!(queue.bytes(runs[2].range.clone()).iter().all(|&byte| byte == 2));
     }

@@ -68,8 +68,7 @@ struct ProducerCodec {
     payload_type: u8,
     mapped_payload_type: u8,
     clock_rate: u32,
-    /// `None`: one whose packets are not looked into.
-    codec: Option<Codec>,
+    codec: Codec,
     use_nack: bool,
     /// The retransmission format of this codec, as the client sends it.
     rtx_payload_type: Option<u8>,
@@ -175,7 +174,9 @@ impl Producer {
         let Some(codec) = self.codec_of(packet.payload_type(), is_rtx).cloned() else {
             return Reception::UnknownPayloadType;
         };
-        let Some(received) = self.encodings.get_mut(usize::from(encoding)) else { return Reception::Discarded };
+        let Some(received) = self.encodings.get_mut(usize::from(encoding)) else {
+            return Reception::Discarded;
+        };
         let stream = received.stream.get_or_insert_with(|| {
             let params = ReceiveParams {
                 ssrc: received.ssrc.unwrap_or(packet.ssrc()),
@@ -194,14 +195,17 @@ impl Producer {
             let size = packet.as_bytes().len();
             (payload, stream.receive_rtx(now, original, size, packet.sequence_number()))
         } else {
-            (packet.payload(), stream.receive(now, packet.sequence_number(), packet.timestamp(), packet.as_bytes().len()))
+            (
+                packet.payload(),
+                stream.receive(now, packet.sequence_number(), packet.timestamp(), packet.as_bytes().len()),
+            )
         };
         let (ext_seq, restarted) = match outcome {
             Received::New { ext_seq } | Received::Recovered { ext_seq } => (ext_seq, false),
             Received::Restarted { ext_seq } => (ext_seq, true),
             Received::Duplicate | Received::TooOld => return Reception::Discarded,
         };
-        let keyframe = codec.codec.is_some_and(|codec| codec::is_keyframe(codec, payload));
+        let keyframe = codec::is_keyframe(codec.codec, payload).unwrap_or(false);
         if keyframe {
             received.key_frames.on_keyframe();
             stream.on_keyframe(ext_seq);
@@ -224,7 +228,7 @@ impl Producer {
 
     /// Whether keyframes of this producer can be told, so that consumers may wait for one.
     pub fn tells_keyframes(&self) -> bool {
-        self.kind == MediaKind::Video && self.codecs.iter().all(|codec| codec.codec.is_some())
+        self.kind == MediaKind::Video && self.codecs.iter().all(|codec| codec.codec.has_keyframes())
     }
 
     /// Whether it is video.
@@ -234,7 +238,9 @@ impl Producer {
 
     /// Whether PLI is understood; FIR is used otherwise.
     pub fn understands_pli(&self) -> bool {
-        let has = |kind, parameter| self.rtp_parameters.codecs.iter().any(|codec| codec.has_feedback(kind, parameter));
+        let has = |kind, parameter| {
+            self.rtp_parameters.codecs.iter().any(|codec| codec.has_feedback(kind, parameter))
+        };
         has("nack", "pli") || !has("ccm", "fir")
     }
 
@@ -254,7 +260,11 @@ impl Producer {
 
     fn codec_of(&self, payload_type: u8, is_rtx: bool) -> Option<&ProducerCodec> {
         self.codecs.iter().find(|codec| {
-            if is_rtx { codec.rtx_payload_type == Some(payload_type) } else { codec.payload_type == payload_type }
+            if is_rtx {
+                codec.rtx_payload_type == Some(payload_type)
+            } else {
+                codec.payload_type == payload_type
+            }
         })
     }
 }
@@ -321,7 +331,10 @@ fn producer_codecs(params: &ProducerParams) -> Vec<ProducerCodec> {
     media
         .map(|codec| ProducerCodec {
             payload_type: codec.payload_type,
-            mapped_payload_type: params.mapping.mapped_payload_type(codec.payload_type).unwrap_or(codec.payload_type),
+            mapped_payload_type: params
+                .mapping
+                .mapped_payload_type(codec.payload_type)
+                .unwrap_or(codec.payload_type),
             clock_rate: codec.clock_rate,
             codec: Codec::from_mime_subtype(codec.mime_type.subtype()),
             use_nack: codec.has_feedback("nack", ""),
@@ -332,7 +345,11 @@ fn producer_codecs(params: &ProducerParams) -> Vec<ProducerCodec> {
 
 fn packet_store(kind: MediaKind, config: &Config) -> PacketStore {
     match kind {
-        MediaKind::Audio => PacketStore::new(config.retransmission_packets_audio, config.retransmission_bytes_audio),
-        MediaKind::Video => PacketStore::new(config.retransmission_packets_video, config.retransmission_bytes_video),
+        MediaKind::Audio => {
+            PacketStore::new(config.retransmission_packets_audio, config.retransmission_bytes_audio)
+        }
+        MediaKind::Video => {
+            PacketStore::new(config.retransmission_packets_video, config.retransmission_bytes_video)
+        }
     }
 }

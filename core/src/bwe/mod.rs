@@ -1,2 +1,3 @@
 //! stub
-pub mod feedback; pub mod remb;
+pub mod feedback;
+pub mod remb;

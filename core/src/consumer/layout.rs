@@ -76,7 +76,13 @@ impl HeaderLayout {
         header_len
     }
 
-    fn write_extensions(&self, packet: &QueuedPacket, stored: &StoredPacket<'_>, packet_start: usize, out: &mut Vec<u8>) {
+    fn write_extensions(
+        &self,
+        packet: &QueuedPacket,
+        stored: &StoredPacket<'_>,
+        packet_start: usize,
+        out: &mut Vec<u8>,
+    ) {
         let descriptor = stored.dependency_descriptor;
         let long_descriptor = self.dependency_descriptor != 0 && descriptor.len() > 16;
         let mut writer = HeaderExtensionWriter::begin(out, packet_start, self.two_byte || long_descriptor);

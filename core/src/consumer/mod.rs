@@ -143,7 +143,12 @@ impl Consumer {
     }
 
     /// Decides whether a stored packet goes out, and how. `O(1)`, allocates nothing.
-    pub fn forward(&mut self, now: Instant, packet: &StoredPacketInfo, send_time: u32) -> Option<QueuedPacket> {
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        packet: &StoredPacketInfo,
+        send_time: u32,
+    ) -> Option<QueuedPacket> {
         if self.paused || self.producer_paused || packet.encoding != self.encoding {
             return None;
         }
@@ -194,7 +199,12 @@ impl Consumer {
     /// Decides how a packet that the client misses is sent again; `None` when it was sent again just now, was never sent, or has
     /// left the storage.
     pub fn retransmit(
-        &mut self, now: Instant, rtt: Duration, sequence_number: u16, producer: &Producer, send_time: u32,
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        sequence_number: u16,
+        producer: &Producer,
+        send_time: u32,
     ) -> Option<QueuedPacket> {
         let origin = self.sequence.inverse(sequence_number)?;
         let encoding = origin.stream_tag as u8;

@@ -344,7 +344,8 @@ impl IceServer {
 }
 
 impl BindingOutcome {
-    fn without_change(verdict: Verdict) -> Self {
+    /// The message changed nothing.
+    pub fn without_change(verdict: Verdict) -> Self {
         Self {
             verdict,
             state: None,

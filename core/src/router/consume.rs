@@ -11,7 +11,10 @@ use crate::wire::rtcp::{FirEntry, Pli, write_fir, write_pli};
 impl Router {
     /// Makes a consumer on a transport.
     pub fn consume(
-        &mut self, id: TransportId, options: ConsumerOptions, ctx: &mut Context<'_>,
+        &mut self,
+        id: TransportId,
+        options: ConsumerOptions,
+        ctx: &mut Context<'_>,
     ) -> Result<ConsumerId, RequestError> {
         let limit = ctx.config.max_consumers_per_transport;
         let transport = self.transport(id)?;
@@ -29,8 +32,10 @@ impl Router {
         let stored_payload_types = stored_payload_types(consumable, remote, &negotiation)?;
         let consumer_type = ConsumerType::from(producer.r#type);
         let rng = &mut self.rng;
-        let mut parameters = ortc::consumer_rtp_parameters(consumable, remote, &negotiation, || rng.next_u32())?;
-        let (transports, consumers, producers) = (&mut self.transports, &mut self.consumers, &mut self.producers);
+        let mut parameters =
+            ortc::consumer_rtp_parameters(consumable, remote, &negotiation, || rng.next_u32())?;
+        let (transports, consumers, producers) =
+            (&mut self.transports, &mut self.consumers, &mut self.producers);
         let transport = transports.get_mut(id.own).ok_or_else(|| RequestError::not_found("transport"))?;
         parameters.mid = Some(transport.mids.allocate(options.mid.as_deref())?);
         let Some(producer) = producers.get_mut(options.producer_id.own) else {
@@ -67,7 +72,10 @@ impl Router {
 
     /// Stops or goes on sending.
     pub fn set_consumer_paused(
-        &mut self, id: ConsumerId, paused: bool, ctx: &mut Context<'_>,
+        &mut self,
+        id: ConsumerId,
+        paused: bool,
+        ctx: &mut Context<'_>,
     ) -> Result<(), RequestError> {
         let consumer = self.consumer_mut(id)?;
         if !consumer.set_paused(paused) {
@@ -90,7 +98,11 @@ impl Router {
     }
 
     /// Asks for a keyframe of what a consumer forwards.
-    pub fn request_consumer_key_frame(&mut self, id: ConsumerId, ctx: &mut Context<'_>) -> Result<(), RequestError> {
+    pub fn request_consumer_key_frame(
+        &mut self,
+        id: ConsumerId,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), RequestError> {
         let consumer = self.consumer(id)?;
         if consumer.is_active() {
             let (producer, encoding) = (consumer.producer, consumer.encoding());
@@ -137,8 +149,11 @@ impl Router {
     }
 
     pub(super) fn request_keyframe_if_needed(&mut self, own: Id<tag::Consumer>, ctx: &mut Context<'_>) {
-        let Some(consumer) = self.consumers.get(own).filter(|consumer| consumer.needs_keyframe()) else { return };
-        let connected = self.transports.get(consumer.transport).is_some_and(|transport| transport.is_connected());
+        let Some(consumer) = self.consumers.get(own).filter(|consumer| consumer.needs_keyframe()) else {
+            return;
+        };
+        let connected =
+            self.transports.get(consumer.transport).is_some_and(|transport| transport.is_connected());
         if connected {
             let (producer, encoding) = (consumer.producer, consumer.encoding());
             self.request_keyframe(producer, encoding, ctx);
@@ -147,7 +162,8 @@ impl Router {
 
     /// Asks for keyframes of those encodings of a producer that consumers wait for.
     pub(super) fn request_keyframe_for_waiting(&mut self, own: Id<tag::Producer>, ctx: &mut Context<'_>) {
-        let consumers = self.producers.get(own).map(|producer| producer.consumers.clone()).unwrap_or_default();
+        let consumers =
+            self.producers.get(own).map(|producer| producer.consumers.clone()).unwrap_or_default();
         for consumer in consumers {
             self.request_keyframe_if_needed(consumer, ctx);
         }
@@ -170,7 +186,12 @@ impl Router {
         }
     }
 
-    pub(super) fn send_keyframe_request(&mut self, own: Id<tag::Producer>, encoding: u8, ctx: &mut Context<'_>) {
+    pub(super) fn send_keyframe_request(
+        &mut self,
+        own: Id<tag::Producer>,
+        encoding: u8,
+        ctx: &mut Context<'_>,
+    ) {
         let Some(producer) = self.producers.get_mut(own) else { return };
         let understands_pli = producer.understands_pli();
         let Some(transport) = self.transports.get_mut(producer.transport) else { return };
@@ -191,7 +212,9 @@ impl Router {
 
 /// The router's payload types of the media codecs that a consumer gets, in their order: by them its packets are stored.
 fn stored_payload_types(
-    consumable: &RtpParameters, remote: &RtpCapabilities, options: &ortc::ConsumerOptions,
+    consumable: &RtpParameters,
+    remote: &RtpCapabilities,
+    options: &ortc::ConsumerOptions,
 ) -> Result<Vec<u8>, RequestError> {
     let by_router = ortc::ConsumerOptions { use_remote_ids: false, ..options.clone() };
     // Only the payload types are looked at, so the SSRCs may be any.

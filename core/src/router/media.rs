@@ -49,7 +49,10 @@ impl Router {
             let counters = &mut transport.counters;
             let traffic = if stream.is_rtx { &mut counters.rtx_received } else { &mut counters.rtp_received };
             traffic.add(ctx.now, packet.as_bytes().len());
-            let nack = producer.encodings.get(usize::from(stream.encoding)).and_then(|encoding| encoding.stream.as_ref());
+            let nack = producer
+                .encodings
+                .get(usize::from(stream.encoding))
+                .and_then(|encoding| encoding.stream.as_ref());
             transport.wake_by(nack.and_then(|stream| stream.nack_deadline()), ctx.out);
         }
         match reception {
@@ -79,7 +82,12 @@ impl Router {
     }
 
     /// Queues packets that a client misses.
-    pub(super) fn retransmit(&mut self, own: Id<tag::Consumer>, sequence_numbers: &[u16], ctx: &mut Context<'_>) {
+    pub(super) fn retransmit(
+        &mut self,
+        own: Id<tag::Consumer>,
+        sequence_numbers: &[u16],
+        ctx: &mut Context<'_>,
+    ) {
         let Some(consumer) = self.consumers.get_mut(own) else { return };
         consumer.stream.on_nack_received(sequence_numbers.len());
         if !consumer.is_active() {
@@ -102,7 +110,8 @@ impl Router {
         let Some(producer) = self.producers.get_mut(stream.producer) else { return };
         let transport = producer.transport;
         let Some(encoding) = producer.encodings.get_mut(usize::from(stream.encoding)) else { return };
-        let replaced = if stream.is_rtx { encoding.rtx_ssrc.replace(ssrc) } else { encoding.ssrc.replace(ssrc) };
+        let replaced =
+            if stream.is_rtx { encoding.rtx_ssrc.replace(ssrc) } else { encoding.ssrc.replace(ssrc) };
         let restarted = !stream.is_rtx && replaced.is_some();
         if restarted {
             // The client has begun the stream anew under another SSRC: its numbers have nothing to do with the old ones.
@@ -111,9 +120,15 @@ impl Router {
         if let (Some(replaced), Some(transport)) = (replaced, self.transports.get_mut(transport)) {
             transport.streams.forget(replaced);
         }
-        let consumers = self.producers.get(stream.producer).map(|producer| producer.consumers.clone()).unwrap_or_default();
+        let consumers = self
+            .producers
+            .get(stream.producer)
+            .map(|producer| producer.consumers.clone())
+            .unwrap_or_default();
         for own in consumers {
-            if let Some(consumer) = self.consumers.get_mut(own).filter(|consumer| consumer.encoding() == stream.encoding) {
+            if let Some(consumer) =
+                self.consumers.get_mut(own).filter(|consumer| consumer.encoding() == stream.encoding)
+            {
                 if restarted {
                     consumer.restart();
                 }

@@ -82,7 +82,10 @@ impl Router {
     /// With a `reason` the transport closes by itself, and everything that goes is reported; without one only what goes on
     /// other transports is.
     pub fn close_transport(
-        &mut self, id: TransportId, reason: Option<CloseReason>, ctx: &mut Context<'_>,
+        &mut self,
+        id: TransportId,
+        reason: Option<CloseReason>,
+        ctx: &mut Context<'_>,
     ) -> Option<WebRtcTransport> {
         let transport = self.transports.get(id.own)?;
         let (producers, consumers) = (transport.producers.clone(), transport.consumers.clone());
@@ -107,7 +110,12 @@ impl Router {
     }
 
     /// Follows what an input did to a transport; gives the transport back if it had to be closed.
-    pub fn apply(&mut self, id: TransportId, change: TransportChange, ctx: &mut Context<'_>) -> Option<WebRtcTransport> {
+    pub fn apply(
+        &mut self,
+        id: TransportId,
+        change: TransportChange,
+        ctx: &mut Context<'_>,
+    ) -> Option<WebRtcTransport> {
         match change {
             TransportChange::None => None,
             TransportChange::Connected => {
@@ -160,7 +168,8 @@ impl Router {
         for own in transport.consumers.clone() {
             self.request_keyframe_if_needed(own, ctx);
         }
-        let producers = self.transports.get(id.own).map(|transport| transport.producers.clone()).unwrap_or_default();
+        let producers =
+            self.transports.get(id.own).map(|transport| transport.producers.clone()).unwrap_or_default();
         for producer in producers {
             self.request_keyframe_for_waiting(producer, ctx);
         }

@@ -2,12 +2,12 @@
 use std::time::Duration;
 
 use super::{Context, Router, remove_from};
+use crate::arena::Id;
 use crate::bwe::feedback::TransportFeedbackRecorder;
 use crate::bwe::remb::RembEstimator;
 use crate::error::RequestError;
 use crate::event::{CloseReason, Event};
 use crate::id::{ConsumerId, ProducerId, TransportId, tag};
-use crate::arena::Id;
 use crate::model::{ProducerData, ProducerOptions};
 use crate::ortc::{self, HeaderExtensionUri, RtpParameters};
 use crate::producer::{Producer, ProducerParams};
@@ -16,16 +16,23 @@ use crate::transport::WebRtcTransport;
 impl Router {
     /// Makes a producer on a transport.
     pub fn produce(
-        &mut self, id: TransportId, options: ProducerOptions, ctx: &mut Context<'_>,
+        &mut self,
+        id: TransportId,
+        options: ProducerOptions,
+        ctx: &mut Context<'_>,
     ) -> Result<ProducerId, RequestError> {
         let limit = ctx.config.max_producers_per_transport;
         if self.transport(id)?.producers.len() >= limit {
             return Err(RequestError::limit("producers per transport", limit));
         }
         let rng = &mut self.rng;
-        let plan = ortc::negotiate_producer(options.kind, options.rtp_parameters, &self.rtp_capabilities, || rng.next_u32())?;
+        let plan =
+            ortc::negotiate_producer(options.kind, options.rtp_parameters, &self.rtp_capabilities, || {
+                rng.next_u32()
+            })?;
         let mut parameters = plan.rtp_parameters;
-        let transport = self.transports.get_mut(id.own).ok_or_else(|| RequestError::not_found("transport"))?;
+        let transport =
+            self.transports.get_mut(id.own).ok_or_else(|| RequestError::not_found("transport"))?;
         let others = transport.producers.iter().filter_map(|own| self.producers.get(*own));
         ortc::check_unique_in_transport(&parameters, others.map(|producer| &producer.rtp_parameters))?;
         transport.cname.settle(&mut parameters, || self.rng.next_u32());
@@ -55,7 +62,10 @@ impl Router {
 
     /// Stops or goes on forwarding a producer.
     pub fn set_producer_paused(
-        &mut self, id: ProducerId, paused: bool, ctx: &mut Context<'_>,
+        &mut self,
+        id: ProducerId,
+        paused: bool,
+        ctx: &mut Context<'_>,
     ) -> Result<(), RequestError> {
         let producer = self.producers.get_mut(id.own).ok_or_else(|| RequestError::not_found("producer"))?;
         if producer.paused == paused {

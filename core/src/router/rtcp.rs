@@ -73,7 +73,12 @@ impl Router {
         }
     }
 
-    fn on_report_blocks(&mut self, id: TransportId, blocks: impl Iterator<Item = ReportBlock>, ctx: &mut Context<'_>) {
+    fn on_report_blocks(
+        &mut self,
+        id: TransportId,
+        blocks: impl Iterator<Item = ReportBlock>,
+        ctx: &mut Context<'_>,
+    ) {
         for block in blocks {
             let Some(own) = self.consumer_of(id, block.ssrc) else { continue };
             let Some(consumer) = self.consumers.get_mut(own) else { continue };
@@ -88,7 +93,11 @@ impl Router {
     fn on_keyframe_request(&mut self, id: TransportId, ssrc: u32, is_fir: bool, ctx: &mut Context<'_>) {
         let Some(own) = self.consumer_of(id, ssrc) else { return };
         let Some(consumer) = self.consumers.get_mut(own) else { return };
-        if is_fir { consumer.stream.on_fir_received() } else { consumer.stream.on_pli_received() }
+        if is_fir {
+            consumer.stream.on_fir_received()
+        } else {
+            consumer.stream.on_pli_received()
+        }
         if consumer.is_active() {
             let (producer, encoding) = (consumer.producer, consumer.encoding());
             self.request_keyframe(producer, encoding, ctx);
@@ -98,10 +107,13 @@ impl Router {
     fn on_extended_report_block(&mut self, id: TransportId, block: &XrBlock<'_>, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(id.own) else { return };
         match block {
-            XrBlock::ReceiverReferenceTime(ntp) => transport.receiver_reference = Some((ntp.middle_32(), ctx.now)),
+            XrBlock::ReceiverReferenceTime(ntp) => {
+                transport.receiver_reference = Some((ntp.middle_32(), ctx.now))
+            }
             XrBlock::Dlrr(blocks) => {
                 let now = NtpTime(ctx.out.clock.ntp(ctx.now)).middle_32();
-                let own = blocks.iter().find(|dlrr| dlrr.ssrc == transport.feedback_ssrc && dlrr.last_rr != 0);
+                let own =
+                    blocks.iter().find(|dlrr| dlrr.ssrc == transport.feedback_ssrc && dlrr.last_rr != 0);
                 if let Some(dlrr) = own {
                     // RFC 3611 section 4.5, in units of 1/65536 s; a client that lies gives a time that is not believed.
                     let units = now.wrapping_sub(dlrr.last_rr).wrapping_sub(dlrr.delay_since_last_rr);

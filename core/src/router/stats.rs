@@ -15,23 +15,38 @@ use crate::transport::WebRtcTransport;
 impl Router {
     /// Statistics of a transport.
     pub fn transport_stats(
-        &self, id: TransportId, tuple: Option<SelectedTuple>, now: Instant, clock: Clock,
+        &self,
+        id: TransportId,
+        tuple: Option<SelectedTuple>,
+        now: Instant,
+        clock: Clock,
     ) -> Result<WebRtcTransportStats, RequestError> {
         Ok(transport_stats(self.transport(id)?, tuple, now, clock))
     }
 
     /// Statistics of a producer: one entry for each stream that has begun.
-    pub fn producer_stats(&self, id: ProducerId, now: Instant, clock: Clock) -> Result<Vec<RtpStreamStats>, RequestError> {
+    pub fn producer_stats(
+        &self,
+        id: ProducerId,
+        now: Instant,
+        clock: Clock,
+    ) -> Result<Vec<RtpStreamStats>, RequestError> {
         let producer = self.producer(id)?;
         let rtt = self.transports.get(producer.transport).and_then(|transport| transport.measured_rtt());
-        let streams = (0..producer.encodings.len()).filter_map(|index| inbound_stats(producer, index, now, clock));
+        let streams =
+            (0..producer.encodings.len()).filter_map(|index| inbound_stats(producer, index, now, clock));
         Ok(streams
             .map(|stats| RtpStreamStats { round_trip_time: rtt.map(|rtt| rtt.as_secs_f32() * 1e3), ..stats })
             .collect())
     }
 
     /// Statistics of a consumer: what it sends, and the producer's stream that it forwards.
-    pub fn consumer_stats(&self, id: ConsumerId, now: Instant, clock: Clock) -> Result<Vec<RtpStreamStats>, RequestError> {
+    pub fn consumer_stats(
+        &self,
+        id: ConsumerId,
+        now: Instant,
+        clock: Clock,
+    ) -> Result<Vec<RtpStreamStats>, RequestError> {
         let consumer = self.consumer(id)?;
         let producer = self.producer(ProducerId { router: self.id, own: consumer.producer })?;
         let inbound = inbound_stats(producer, usize::from(consumer.encoding()), now, clock);
@@ -39,7 +54,12 @@ impl Router {
     }
 }
 
-fn transport_stats(transport: &WebRtcTransport, tuple: Option<SelectedTuple>, now: Instant, clock: Clock) -> WebRtcTransportStats {
+fn transport_stats(
+    transport: &WebRtcTransport,
+    tuple: Option<SelectedTuple>,
+    now: Instant,
+    clock: Clock,
+) -> WebRtcTransportStats {
     let counters = &transport.counters;
     WebRtcTransportStats {
         r#type: "webrtc-transport".to_owned(),
@@ -81,7 +101,11 @@ fn inbound_stats(producer: &Producer, index: usize, now: Instant, clock: Clock) 
         rtx_ssrc: encoding.rtx_ssrc,
         rid: encoding.rid.clone(),
         kind: producer.kind,
-        mime_type: producer.rtp_parameters.media_codec().map(|codec| codec.mime_type.to_string()).unwrap_or_default(),
+        mime_type: producer
+            .rtp_parameters
+            .media_codec()
+            .map(|codec| codec.mime_type.to_string())
+            .unwrap_or_default(),
         packets_lost: u64::try_from(stats.packets_lost).unwrap_or(0),
         fraction_lost: stats.fraction_lost,
         packets_discarded: stats.packets_discarded,
@@ -109,7 +133,11 @@ fn outbound_stats(consumer: &Consumer, now: Instant, clock: Clock) -> RtpStreamS
         rtx_ssrc: consumer.stream.rtx_ssrc(),
         rid: None,
         kind: consumer.kind,
-        mime_type: consumer.rtp_parameters.media_codec().map(|codec| codec.mime_type.to_string()).unwrap_or_default(),
+        mime_type: consumer
+            .rtp_parameters
+            .media_codec()
+            .map(|codec| codec.mime_type.to_string())
+            .unwrap_or_default(),
         packets_lost: u64::try_from(stats.packets_lost).unwrap_or(0),
         fraction_lost: stats.fraction_lost,
         packets_discarded: stats.packets_discarded,

@@ -8,7 +8,8 @@ use crate::id::{TransportId, tag};
 use crate::transport::{TransportChange, WebRtcTransport};
 use crate::wire::ntp::{self, NtpTime};
 use crate::wire::rtcp::{
-    Dlrr, ReportBlock, write_cname, write_dlrr, write_nack, write_receiver_report, write_remb, write_rrtr, write_sender_report,
+    Dlrr, ReportBlock, write_cname, write_dlrr, write_nack, write_receiver_report, write_remb, write_rrtr,
+    write_sender_report,
 };
 
 /// An RTCP datagram is ended when it has become this long, in bytes, so that it stays below every path's MTU.
@@ -51,7 +52,11 @@ impl Router {
     fn request_lost_packets(&mut self, id: TransportId, own: Id<tag::Producer>, ctx: &mut Context<'_>) {
         let count = self.producers.get(own).map_or(0, |producer| producer.encodings.len());
         for index in 0..count {
-            let (Some(transport), Some(producer)) = (self.transports.get_mut(id.own), self.producers.get_mut(own)) else { return };
+            let (Some(transport), Some(producer)) =
+                (self.transports.get_mut(id.own), self.producers.get_mut(own))
+            else {
+                return;
+            };
             let Some(encoding) = producer.encodings.get_mut(index) else { continue };
             let (Some(stream), Some(media_ssrc)) = (&mut encoding.stream, encoding.ssrc) else { continue };
             if stream.nack_deadline().is_none_or(|at| at > ctx.now) {
@@ -61,9 +66,14 @@ impl Router {
             let poll = stream.poll_nack(ctx.now, transport.rtt(), &mut self.scratch);
             let (numbers, sender_ssrc) = (&self.scratch, transport.feedback_ssrc);
             if !numbers.is_empty() {
-                transport.send_rtcp(ctx.now, ctx.out, |bytes| write_nack(bytes, sender_ssrc, media_ssrc, numbers));
+                transport
+                    .send_rtcp(ctx.now, ctx.out, |bytes| write_nack(bytes, sender_ssrc, media_ssrc, numbers));
             }
-            if poll.keyframe_needed && producer.is_video() && !producer.paused && !producer.consumers.is_empty() {
+            if poll.keyframe_needed
+                && producer.is_video()
+                && !producer.paused
+                && !producer.consumers.is_empty()
+            {
                 self.request_keyframe(own, index as u8, ctx);
             }
         }
@@ -127,7 +137,9 @@ impl Router {
                 let start = bytes.len();
                 let mut reported = Vec::new();
                 for own in consumers.by_ref() {
-                    let Some(stream) = all.get_mut(own).map(|consumer| &mut consumer.stream) else { continue };
+                    let Some(stream) = all.get_mut(own).map(|consumer| &mut consumer.stream) else {
+                        continue;
+                    };
                     let Some(info) = stream.sender_report(ctx.now, ntp_now) else { continue };
                     write_sender_report(bytes, stream.ssrc(), &info, &[]);
                     write_cname(bytes, stream.ssrc(), stream.cname().as_bytes());
@@ -148,7 +160,8 @@ impl Router {
     }
 
     fn report_producer_scores(&mut self, id: TransportId, ctx: &mut Context<'_>) {
-        let producers = self.transports.get(id.own).map(|transport| transport.producers.clone()).unwrap_or_default();
+        let producers =
+            self.transports.get(id.own).map(|transport| transport.producers.clone()).unwrap_or_default();
         for own in producers {
             let Some(producer) = self.producers.get_mut(own) else { continue };
             let mut changed = false;
@@ -180,9 +193,13 @@ impl Router {
         let transport = self.transports.get(id.own)?;
         let feedback = transport.feedback.as_ref().and_then(|feedback| feedback.deadline());
         let remb = transport.remb.as_ref().and_then(|remb| remb.deadline());
-        let encodings = transport.producers.iter().filter_map(|own| self.producers.get(*own)).flat_map(|p| &p.encodings);
+        let encodings =
+            transport.producers.iter().filter_map(|own| self.producers.get(*own)).flat_map(|p| &p.encodings);
         let streams = encodings.flat_map(|encoding| {
-            [encoding.key_frames.deadline(), encoding.stream.as_ref().and_then(|stream| stream.nack_deadline())]
+            [
+                encoding.key_frames.deadline(),
+                encoding.stream.as_ref().and_then(|stream| stream.nack_deadline()),
+            ]
         });
         [feedback, remb, transport.report_at].into_iter().chain(streams).flatten().min()
     }
@@ -194,7 +211,8 @@ fn send_bandwidth_feedback(transport: &mut WebRtcTransport, ssrcs: &[u32], ctx: 
         // Several messages when many packets came: each is bounded by the MTU.
         while feedback.is_due(ctx.now) {
             let mut written = false;
-            transport.send_rtcp(ctx.now, ctx.out, |bytes| written = feedback.write(ctx.now, bytes, sender_ssrc));
+            transport
+                .send_rtcp(ctx.now, ctx.out, |bytes| written = feedback.write(ctx.now, bytes, sender_ssrc));
             if !written {
                 break;
             }

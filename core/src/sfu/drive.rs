@@ -37,13 +37,18 @@ impl Sfu {
         while self.rendered.runs.is_empty() {
             let Some(id) = self.out.dirty.pop_front() else {
                 let next = self.out.deadline();
-                return Output::Timeout(Deadline { at: next.map(|(at, _)| at), reason: next.map(|(_, id)| id) });
+                return Output::Timeout(Deadline {
+                    at: next.map(|(at, _)| at),
+                    reason: next.map(|(_, id)| id),
+                });
             };
             if let Some(router) = self.routers.get_mut(id.router.0) {
                 router.render(self.now, id, &mut self.rendered, &mut self.out);
             }
         }
-        let Some(run) = self.rendered.runs.pop_front() else { return Output::Timeout(Deadline { at: None, reason: None }) };
+        let Some(run) = self.rendered.runs.pop_front() else {
+            return Output::Timeout(Deadline { at: None, reason: None });
+        };
         self.out.stats.count_sent(run.segments, run.range.len());
         self.out.stats.rtp_packets_sent += run.segments as u64;
         Output::Transmit(transmit(&run, self.rendered.bytes.get(run.range.clone()).unwrap_or_default()))

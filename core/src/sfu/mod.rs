@@ -125,7 +125,9 @@ impl fmt::Debug for Sfu {
 fn dimpl_backend(config: &Config, rng: &mut Rng) -> Result<DimplBackend, RequestError> {
     let certificate = match &config.certificate {
         CertificateSource::Generated => Certificate::generate(rng),
-        CertificateSource::Pem { certificate, private_key } => Certificate::from_pem(certificate, private_key),
+        CertificateSource::Pem { certificate, private_key } => {
+            Certificate::from_pem(certificate, private_key)
+        }
     };
     let settings = DimplBackendConfig { mtu: config.mtu, ..DimplBackendConfig::default() };
     certificate

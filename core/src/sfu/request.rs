@@ -8,8 +8,8 @@ use crate::error::RequestError;
 use crate::event::ConsumerLayers;
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::model::{
-    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions, WebRtcTransportData,
-    WebRtcTransportOptions,
+    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions,
+    WebRtcTransportData, WebRtcTransportOptions,
 };
 use crate::ortc::{DtlsParameters, IceParameters, RtpCapabilities};
 use crate::stats::{RtpStreamStats, SfuStats, WebRtcTransportStats};
@@ -97,7 +97,9 @@ impl Sfu {
             Request::ConnectWebRtcTransport { transport_id, dtls_parameters } => {
                 self.connect_webrtc_transport(now, transport_id, &dtls_parameters).map(done)
             }
-            Request::RestartIce { transport_id } => self.restart_ice(now, transport_id).map(Response::IceParameters),
+            Request::RestartIce { transport_id } => {
+                self.restart_ice(now, transport_id).map(Response::IceParameters)
+            }
             Request::SetMaxIncomingBitrate { transport_id, bitrate } => {
                 self.set_max_incoming_bitrate(now, transport_id, bitrate).map(done)
             }

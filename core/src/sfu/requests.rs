@@ -9,8 +9,8 @@ use crate::event::{ConsumerLayers, IceState};
 use crate::ice::{CandidatePreferences, CandidateSource, IceServer, IceServerConfig, Protocol, candidates};
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::model::{
-    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions, SelectedTuple, WebRtcTransportData,
-    WebRtcTransportOptions,
+    ConsumerData, ConsumerOptions, ProducerData, ProducerOptions, RouterData, RouterOptions, SelectedTuple,
+    WebRtcTransportData, WebRtcTransportOptions,
 };
 use crate::ortc::{self, DtlsParameters, IceParameters, RtpCapabilities};
 use crate::router::Router;
@@ -31,7 +31,8 @@ impl Sfu {
         }
         let capabilities = ortc::generate_router_rtp_capabilities(&options.media_codecs)?;
         let rng = self.rng.fork();
-        let id = self.routers.insert_with(|id| Router::new(RouterId(id), capabilities, options.app_data, rng));
+        let id =
+            self.routers.insert_with(|id| Router::new(RouterId(id), capabilities, options.app_data, rng));
         Ok(RouterId(id))
     }
 
@@ -59,7 +60,10 @@ impl Sfu {
 
     /// Makes a WebRTC transport, with a candidate for each listen address.
     pub fn create_webrtc_transport(
-        &mut self, now: Instant, router: RouterId, options: WebRtcTransportOptions,
+        &mut self,
+        now: Instant,
+        router: RouterId,
+        options: WebRtcTransportOptions,
     ) -> Result<TransportId, RequestError> {
         self.advance(now);
         let (transports, _, _) = self.router_ref(router)?.counts();
@@ -104,7 +108,10 @@ impl Sfu {
             ice_candidates: transport.candidates.clone(),
             ice_state: IceState::from(transport.ice.state()),
             ice_selected_tuple: self.selected_tuple(transport),
-            dtls_parameters: DtlsParameters { role: transport.local_dtls_role(), fingerprints: self.dtls.fingerprints().to_vec() },
+            dtls_parameters: DtlsParameters {
+                role: transport.local_dtls_role(),
+                fingerprints: self.dtls.fingerprints().to_vec(),
+            },
             dtls_state: transport.dtls_state(),
             app_data: transport.app_data.clone(),
         })
@@ -115,16 +122,19 @@ impl Sfu {
     ///
     /// Errors: it has them already; none of the fingerprints is of SHA-256, SHA-384 or SHA-512.
     pub fn connect_webrtc_transport(
-        &mut self, now: Instant, id: TransportId, dtls_parameters: &DtlsParameters,
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        dtls_parameters: &DtlsParameters,
     ) -> Result<(), RequestError> {
         self.advance(now);
         let (router, ctx) = self.split(id.router)?;
         let transport = router.transport_mut(id)?;
         let change = transport.connect(ctx.now, dtls_parameters, ctx.out).map_err(|error| match error {
             FingerprintError::AlreadySet => RequestError::state("connect() already called"),
-            FingerprintError::NoStrongFingerprint => {
-                RequestError::invalid("dtlsParameters.fingerprints must have one of sha-256, sha-384 or sha-512")
-            }
+            FingerprintError::NoStrongFingerprint => RequestError::invalid(
+                "dtlsParameters.fingerprints must have one of sha-256, sha-384 or sha-512",
+            ),
         })?;
         self.apply(id, change);
         Ok(())
@@ -146,7 +156,10 @@ impl Sfu {
 
     /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
     pub fn set_max_incoming_bitrate(
-        &mut self, now: Instant, id: TransportId, bitrate_bps: Option<u64>,
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        bitrate_bps: Option<u64>,
     ) -> Result<(), RequestError> {
         self.advance(now);
         let transport = self.router_mut(id.router)?.transport_mut(id)?;
@@ -162,7 +175,8 @@ impl Sfu {
     pub fn close_transport(&mut self, now: Instant, id: TransportId) -> Result<(), RequestError> {
         self.advance(now);
         let (router, mut ctx) = self.split(id.router)?;
-        let closed = router.close_transport(id, None, &mut ctx).ok_or_else(|| RequestError::not_found("transport"))?;
+        let closed =
+            router.close_transport(id, None, &mut ctx).ok_or_else(|| RequestError::not_found("transport"))?;
         self.forget(&closed);
         Ok(())
     }
@@ -171,7 +185,10 @@ impl Sfu {
     ///
     /// Errors: parameters that are malformed or do not fit the router's capabilities, SSRCs or MIDs in use, limits.
     pub fn produce(
-        &mut self, now: Instant, transport: TransportId, options: ProducerOptions,
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        options: ProducerOptions,
     ) -> Result<ProducerId, RequestError> {
         self.advance(now);
         let (router, mut ctx) = self.split(transport.router)?;
@@ -211,7 +228,10 @@ impl Sfu {
 
     /// Makes a consumer on a transport of the producer's router.
     pub fn consume(
-        &mut self, now: Instant, transport: TransportId, options: ConsumerOptions,
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        options: ConsumerOptions,
     ) -> Result<ConsumerId, RequestError> {
         self.advance(now);
         if options.producer_id.router != transport.router {
@@ -248,7 +268,10 @@ impl Sfu {
 
     /// Which layers are wanted, where there are several. They are kept; choosing among layers is not built yet.
     pub fn set_consumer_preferred_layers(
-        &mut self, now: Instant, id: ConsumerId, layers: ConsumerLayers,
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        layers: ConsumerLayers,
     ) -> Result<(), RequestError> {
         self.advance(now);
         self.router_mut(id.router)?.consumer_mut(id)?.preferred_layers = Some(layers);
@@ -256,7 +279,12 @@ impl Sfu {
     }
 
     /// The share when bandwidth is short, 1 to 255.
-    pub fn set_consumer_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<(), RequestError> {
+    pub fn set_consumer_priority(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        priority: u8,
+    ) -> Result<(), RequestError> {
         self.advance(now);
         let consumer = self.router_mut(id.router)?.consumer_mut(id)?;
         if priority == 0 {
@@ -274,7 +302,11 @@ impl Sfu {
     }
 
     /// Statistics of a transport (one entry).
-    pub fn transport_stats(&self, now: Instant, id: TransportId) -> Result<Vec<WebRtcTransportStats>, RequestError> {
+    pub fn transport_stats(
+        &self,
+        now: Instant,
+        id: TransportId,
+    ) -> Result<Vec<WebRtcTransportStats>, RequestError> {
         let router = self.router_ref(id.router)?;
         let tuple = self.selected_tuple(router.transport(id)?);
         Ok(vec![router.transport_stats(id, tuple, now, self.out.clock)?])
@@ -294,7 +326,11 @@ impl Sfu {
         self.config
             .listen
             .iter()
-            .map(|listen| CandidateSource { local: listen.local, announced: listen.announced.map(|ip| ip.to_string()), protocol: Protocol::Udp })
+            .map(|listen| CandidateSource {
+                local: listen.local,
+                announced: listen.announced.map(|ip| ip.to_string()),
+                protocol: Protocol::Udp,
+            })
             .collect()
     }
 

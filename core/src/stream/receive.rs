@@ -74,6 +74,20 @@ struct RtxReception {
     loss: LossCounter,
 }
 
+impl RtxReception {
+    /// Counts a packet of the stream, or says why it is none.
+    fn receive(&mut self, rtx_seq: u16) -> Result<(), Arrival> {
+        match self.window.on_packet(rtx_seq) {
+            Arrival::First { ext_seq } | Arrival::Newest { ext_seq, .. } | Arrival::Late { ext_seq } => {
+                self.loss.on_packet(ext_seq, false);
+            }
+            Arrival::Restart { ext_seq } => self.loss.on_packet(ext_seq, true),
+            arrival @ (Arrival::Duplicate | Arrival::Stale) => return Err(arrival),
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
     packets: u64,
@@ -187,12 +201,8 @@ impl ReceiveStream {
         size_bytes: usize,
         rtx_seq: u16,
     ) -> Received {
-        match self.rtx.window.on_packet(rtx_seq) {
-            Arrival::First { ext_seq } | Arrival::Newest { ext_seq, .. } | Arrival::Late { ext_seq } => {
-                self.rtx.loss.on_packet(ext_seq, false);
-            }
-            Arrival::Restart { ext_seq } => self.rtx.loss.on_packet(ext_seq, true),
-            arrival @ (Arrival::Duplicate | Arrival::Stale) => return self.reject(arrival),
+        if let Err(arrival) = self.rtx.receive(rtx_seq) {
+            return self.reject(arrival);
         }
         self.counters.retransmitted += 1;
         let ext_seq = match self.window.on_retransmission(original_seq) {
@@ -209,6 +219,13 @@ impl ReceiveStream {
         self.counters.repaired += 1;
         self.count(now, size_bytes);
         Received::Recovered { ext_seq }
+    }
+
+    /// Takes in a packet of the retransmission stream that repeats nothing: padding, with which senders probe for bandwidth.
+    pub fn receive_rtx_padding(&mut self, rtx_seq: u16) {
+        if let Err(arrival) = self.rtx.receive(rtx_seq) {
+            self.reject(arrival);
+        }
     }
 
     /// A keyframe begins at `ext_seq`: what is missing before it is not worth a keyframe request.

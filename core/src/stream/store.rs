@@ -144,6 +144,12 @@ impl PacketStore {
         true
     }
 
+    /// Forgets every packet; the memory is kept.
+    pub fn clear(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.meta = None);
+        self.highest = None;
+    }
+
     /// The packet with exactly this number; `None` when it never came or was written over.
     pub fn get(&self, ext_seq: u64) -> Option<StoredPacket<'_>> {
         let slot = self.slots.get(self.index(ext_seq))?;

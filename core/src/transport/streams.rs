@@ -62,7 +62,12 @@ impl StreamTable {
             producer,
             mid: parameters.mid.clone(),
             rids: parameters.encodings.iter().map(|encoding| encoding.rid.clone()).collect(),
-            rtx_payload_types: parameters.codecs.iter().filter(|codec| codec.is_rtx()).map(|codec| codec.payload_type).collect(),
+            rtx_payload_types: parameters
+                .codecs
+                .iter()
+                .filter(|codec| codec.is_rtx())
+                .map(|codec| codec.payload_type)
+                .collect(),
         });
     }
 
@@ -137,7 +142,10 @@ impl StreamTable {
     }
 }
 
-fn ssrcs(producer: Id<tag::Producer>, parameters: &RtpParameters) -> impl Iterator<Item = (StreamRef, u32)> + '_ {
+fn ssrcs(
+    producer: Id<tag::Producer>,
+    parameters: &RtpParameters,
+) -> impl Iterator<Item = (StreamRef, u32)> + '_ {
     parameters.encodings.iter().enumerate().flat_map(move |(index, encoding)| {
         let stream = |is_rtx| StreamRef { producer, encoding: index as u8, is_rtx };
         let media = encoding.ssrc.map(|ssrc| (stream(false), ssrc));

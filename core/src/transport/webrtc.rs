@@ -167,7 +167,13 @@ impl WebRtcTransport {
     }
 
     /// Takes a STUN message for this transport, and queues the answer.
-    pub fn handle_stun(&mut self, now: Instant, tuple: Tuple, bytes: &[u8], out: &mut Outbox) -> BindingOutcome {
+    pub fn handle_stun(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        bytes: &[u8],
+        out: &mut Outbox,
+    ) -> BindingOutcome {
         self.counters.received.add(now, bytes.len());
         let mut outcome = None;
         let ice = &mut self.ice;
@@ -177,7 +183,9 @@ impl WebRtcTransport {
             sent.add(now, buffer.len() - start);
             true
         });
-        let Some(outcome) = outcome else { return BindingOutcome::without_change(Verdict::Dropped(DropReason::Malformed)) };
+        let Some(outcome) = outcome else {
+            return BindingOutcome::without_change(Verdict::Dropped(DropReason::Malformed));
+        };
         match outcome.verdict {
             Verdict::Refused(_) => out.stats.stun_errors_sent += 1,
             Verdict::Dropped(_) => out.stats.dropped_stun += 1,
@@ -195,7 +203,10 @@ impl WebRtcTransport {
 
     /// Takes the client's DTLS parameters.
     pub fn connect(
-        &mut self, now: Instant, remote: &DtlsParameters, out: &mut Outbox,
+        &mut self,
+        now: Instant,
+        remote: &DtlsParameters,
+        out: &mut Outbox,
     ) -> Result<TransportChange, FingerprintError> {
         self.dtls.set_remote_fingerprints(&remote.fingerprints)?;
         self.dtls_role = Some(DtlsRole::opposite_of(remote.role));
@@ -225,7 +236,12 @@ impl WebRtcTransport {
     }
 
     /// Decrypts an RTP packet in place.
-    pub fn unprotect_rtp(&mut self, now: Instant, packet: &mut [u8], out: &mut Outbox) -> Option<Unprotected> {
+    pub fn unprotect_rtp(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        out: &mut Outbox,
+    ) -> Option<Unprotected> {
         self.counters.received.add(now, packet.len());
         let Some(srtp) = &mut self.srtp else {
             out.stats.dropped_before_keys += 1;
@@ -247,7 +263,12 @@ impl WebRtcTransport {
     }
 
     /// Decrypts an RTCP packet in place.
-    pub fn unprotect_rtcp(&mut self, now: Instant, packet: &mut [u8], out: &mut Outbox) -> Option<Unprotected> {
+    pub fn unprotect_rtcp(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        out: &mut Outbox,
+    ) -> Option<Unprotected> {
         self.counters.received.add(now, packet.len());
         let Some(srtp) = &mut self.srtp else {
             out.stats.dropped_before_keys += 1;
@@ -304,7 +325,13 @@ impl WebRtcTransport {
     }
 
     /// Seals a rendered packet in place; false when it could not be.
-    pub fn protect_rtp(&mut self, packet: &QueuedPacket, bytes: &mut Vec<u8>, start: usize, header_len: usize) -> bool {
+    pub fn protect_rtp(
+        &mut self,
+        packet: &QueuedPacket,
+        bytes: &mut Vec<u8>,
+        start: usize,
+        header_len: usize,
+    ) -> bool {
         let Some(srtp) = &self.srtp else { return false };
         srtp.sender.protect_rtp(bytes, start, header_len, packet.index).is_ok()
     }
@@ -437,7 +464,13 @@ impl WebRtcTransport {
         let profile = SrtpProfile::from_protection_profile(keys.protection_profile);
         let is_client = keys.role == DtlsRole::Client;
         let contexts = profile.and_then(|profile| {
-            SrtpContexts::from_keying_material(&*self.srtp_crypto, profile, &keys.keying_material, is_client, self.max_ssrcs)
+            SrtpContexts::from_keying_material(
+                &*self.srtp_crypto,
+                profile,
+                &keys.keying_material,
+                is_client,
+                self.max_ssrcs,
+            )
         });
         match contexts {
             Some(contexts) => {

@@ -39,6 +39,11 @@ impl Codec {
         let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(subtype));
         known.map_or(Self::Other, |&(_, codec)| codec)
     }
+
+    /// Whether its payloads tell where a keyframe begins.
+    pub fn has_keyframes(self) -> bool {
+        matches!(self, Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Av1)
+    }
 }
 
 /// Whether this payload begins a keyframe: a receiver that has seen nothing can start to decode with this packet. May be true

@@ -22,6 +22,12 @@ pub fn header_len(packet: &[u8]) -> Option<usize> {
     Layout::of(packet).map(|layout| layout.header_len)
 }
 
+/// SSRC and sequence number of the RTP packet that begins like `packet`, which may be encrypted behind its header.
+pub fn stream_position(packet: &[u8]) -> Option<(u32, u16)> {
+    let [_, _, q0, q1, _, _, _, _, s0, s1, s2, s3] = *packet.first_chunk()?;
+    Some((u32::from_be_bytes([s0, s1, s2, s3]), u16::from_be_bytes([q0, q1])))
+}
+
 /// A whole, unencrypted RTP packet.
 #[derive(Clone, Copy, Debug)]
 pub struct RtpView<'a> {
