@@ -27,6 +27,9 @@ pub struct RouterOptions {
 pub struct WebRtcTransportOptions {
     /// Overrides [`Config::ice_consent_timeout`](crate::config::Config::ice_consent_timeout), in seconds; 0 never expires.
     pub ice_consent_timeout: Option<u32>,
+    /// After how many seconds the transport is closed if the client has not connected; never if absent. An addition of ours, for
+    /// clients that are not watched by a signaling session.
+    pub connect_timeout: Option<u32>,
     /// What the bandwidth towards the client is taken to be before it is measured, in bits a second; 600,000.
     pub initial_available_outgoing_bitrate: Option<u32>,
     /// Anything of the application's.

@@ -65,7 +65,10 @@ mod tests {
         let start = Instant::now();
         let mut jitter = Jitter::new(90_000);
         for n in 0..1_000u32 {
-            jitter.on_packet(start + Duration::from_millis(20) * n, n.wrapping_mul(1_800).wrapping_sub(500_000));
+            jitter.on_packet(
+                start + Duration::from_millis(20) * n,
+                n.wrapping_mul(1_800).wrapping_sub(500_000),
+            );
         }
         assert_eq!(jitter.value(), 0);
     }

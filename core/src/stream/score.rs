@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn repairs_make_good_but_not_wholly() {
-        assert_eq!(score_of(100, 20, 20, 20), 8);
+        assert_eq!(score_of(100, 20, 20, 20), 6);
         assert_eq!(score_of(100, 20, 20, 200), 4, "a repair that took ten retransmissions hardly counts");
         assert_eq!(score_of(100, 5, 5, 5), 10);
         assert_eq!(score_of(100, 100, 100, 100), 0, "nothing arrived in the first place");
