@@ -21,7 +21,7 @@ fn asks_at_once_and_then_every_round_trip() {
     assert_eq!(nack.deadline(), Some(start));
     assert_eq!(poll(&mut nack, start, 50), (vec![65_534, 65_535, 0, 1], false));
     assert_eq!(nack.deadline(), Some(start + 50 * MS));
-    assert_eq!(poll(&mut nack, start + 49 * MS, 50).0, []);
+    assert_eq!(poll(&mut nack, start + 49 * MS, 50), (vec![], false));
     assert_eq!(nack.on_received(65_535), Some(1));
     assert_eq!(nack.on_received(65_535), None);
     assert_eq!(poll(&mut nack, start + 50 * MS, 3).0, [65_534, 0, 1]);
