@@ -147,8 +147,9 @@ impl<'a> Node<'a> {
     }
 
     fn write_path(&self, path: &mut String) {
+        // A member of the outermost object needs no word about that object; an item of an outermost list does.
         if let Some(parent) = self.parent
-            && parent.parent.is_some()
+            && (parent.parent.is_some() || matches!(self.step, Step::Index(_)))
         {
             parent.write_path(path);
         }

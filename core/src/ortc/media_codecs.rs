@@ -129,7 +129,7 @@ pub fn generate_router_rtp_capabilities(
         };
         if codecs.iter().any(|codec| codec.preferred_payload_type == Some(payload_type)) {
             return Err(OrtcError::invalid(format!(
-                "codecs[{index}].preferredPayloadType {payload_type} is already taken (duplicated \
+                "mediaCodecs[{index}].preferredPayloadType {payload_type} is already taken (duplicated \
                  codec.preferredPayloadType)"
             )));
         }
@@ -149,7 +149,7 @@ pub fn generate_router_rtp_capabilities(
 fn unsupported(index: usize, codec: &RtpCodecCapability) -> OrtcError {
     let channels = codec.channels.map_or(String::new(), |channels| format!("/{channels}"));
     OrtcError::unsupported(format!(
-        "codecs[{index}]: media codec not supported: {}/{}{channels}",
+        "mediaCodecs[{index}]: media codec not supported: {}/{}{channels}",
         codec.mime_type, codec.clock_rate
     ))
 }
