@@ -43,6 +43,7 @@ pub mod transport;
 pub mod demux;
 pub mod sfu;
 
-// Floor 7: signaling. `server` stands on `room` and on SDP.
+// Floor 7: signaling. `server` stands on `room` and on `webrtc` (SDP, WHIP, WHEP).
 pub mod room;
 pub mod server;
+pub mod webrtc;

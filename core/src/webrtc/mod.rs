@@ -8,9 +8,11 @@
 
 mod answer;
 mod candidate;
+mod dictionary;
 mod error;
 mod patch;
 mod publish;
+mod resource;
 pub mod sdp;
 mod session;
 mod watch;

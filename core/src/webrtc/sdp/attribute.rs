@@ -9,7 +9,7 @@ use crate::ortc::{
 };
 
 /// What is wrong with an attribute, a predicate: "has no clock rate".
-pub(super) type Wrong = &'static str;
+pub(crate) type Wrong = &'static str;
 
 /// Whether it is a `token` (RFC 8866 section 9).
 pub(crate) fn is_token(text: &str) -> bool {
@@ -17,11 +17,14 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_IDENTIFIER_BYTES && text.bytes().all(token_byte)
 }
 
-/// `ice-ufrag` and `ice-pwd`: so many `ice-char`s (RFC 8839 section 5.4).
-pub(super) fn ice_string(value: &str, min: usize, wrong: Wrong) -> Result<String, Wrong> {
-    // RFC 8839 has `ice-char`s only; implementations have sent `-` and `=`, which do no harm.
-    let ok = (min..=256).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
-    if ok { Ok(value.to_owned()) } else { Err(wrong) }
+/// `ice-ufrag`: 4 to 256 characters (RFC 8839 section 5.4).
+pub(crate) fn username_fragment(value: &str) -> Result<String, Wrong> {
+    ice_string(value, 4).ok_or("is not 4 to 256 ICE characters")
+}
+
+/// `ice-pwd`: 22 to 256 characters (RFC 8839 section 5.4).
+pub(crate) fn password(value: &str) -> Result<String, Wrong> {
+    ice_string(value, 22).ok_or("is not 22 to 256 ICE characters")
 }
 
 /// `fingerprint`; `None` when the hash is one that nothing here can check (RFC 8122 section 5).
@@ -186,6 +189,12 @@ pub(super) fn payload_type(text: &str) -> Option<u8> {
 pub(super) fn is_rid(text: &str) -> bool {
     let rid_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !text.is_empty() && text.len() <= MAX_IDENTIFIER_BYTES && text.bytes().all(rid_byte)
+}
+
+fn ice_string(value: &str, min: usize) -> Option<String> {
+    // RFC 8839 has letters, digits, `+` and `/`; implementations have sent `-` and `=`, which do no harm.
+    let ok = (min..=256).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+    ok.then(|| value.to_owned())
 }
 
 fn first_alternative(stream: &str) -> Option<&str> {

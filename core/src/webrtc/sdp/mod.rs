@@ -19,7 +19,7 @@ pub use section::{
 };
 pub use text::SdpError;
 
-pub(super) use attribute::is_token;
+pub(super) use attribute::{is_token, password, username_fragment};
 pub(super) use text::{Line, lines};
 
 /// Most bytes of an offer or a fragment.

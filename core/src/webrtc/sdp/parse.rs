@@ -269,10 +269,8 @@ impl MediaSection {
 
 fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &str) -> Result<(), Wrong> {
     match name {
-        "ice-ufrag" => {
-            transport.username_fragment = Some(attribute::ice_string(value, 4, "is not 4 to 256 ICE characters")?);
-        }
-        "ice-pwd" => transport.password = Some(attribute::ice_string(value, 22, "is not 22 to 256 ICE characters")?),
+        "ice-ufrag" => transport.username_fragment = Some(attribute::username_fragment(value)?),
+        "ice-pwd" => transport.password = Some(attribute::password(value)?),
         "setup" => transport.setup = Some(attribute::setup(value)?),
         "fingerprint" => {
             if let Some(fingerprint) = attribute::fingerprint(value)? {
@@ -328,7 +326,13 @@ fn in_simulcast_order(rids: Vec<Rid>, simulcast: &[String]) -> Vec<Rid> {
     if simulcast.is_empty() {
         return rids;
     }
-    simulcast.iter().filter_map(|id| rids.iter().find(|rid| rid.id == *id)).cloned().collect()
+    let mut ordered: Vec<Rid> = Vec::new();
+    for rid in simulcast.iter().filter_map(|id| rids.iter().find(|rid| rid.id == *id)) {
+        if !ordered.contains(rid) {
+            ordered.push(rid.clone());
+        }
+    }
+    ordered
 }
 
 /// The codecs of static payload types that routers can have (RFC 3551 section 6): they need no `rtpmap`.
