@@ -7,8 +7,8 @@ use super::sdp::{Direction, MediaSection, Offer, Rid};
 use crate::id::TransportId;
 use crate::model::WebRtcTransportData;
 use crate::ortc::{
-    Codec, DtlsFingerprint, DtlsRole, FingerprintAlgorithm, HeaderExtensionDirection, IceCandidate, ParameterValue,
-    RtpCodecParameters, RtpParameters, TransportProtocol,
+    Codec, DtlsFingerprint, DtlsRole, FingerprintAlgorithm, HeaderExtensionDirection, IceCandidate,
+    ParameterValue, RtpCodecParameters, RtpParameters, TransportProtocol,
 };
 
 /// What is answered to an m-line.
@@ -36,7 +36,10 @@ impl Answer {
 
 /// The answer to `offer`, `sections` in the order of the offer's; `remote_role` is what the client does in DTLS.
 pub(super) fn write(
-    offer: &Offer, sections: &[Answer], transport: &WebRtcTransportData, remote_role: DtlsRole,
+    offer: &Offer,
+    sections: &[Answer],
+    transport: &WebRtcTransportData,
+    remote_role: DtlsRole,
 ) -> String {
     let mut writer = Writer { text: String::with_capacity(4_096) };
     writer.session(offer, sections, transport.id);
@@ -125,7 +128,12 @@ impl Writer {
         }
     }
 
-    fn m_line(&mut self, section: &MediaSection, parameters: &RtpParameters, transport: &WebRtcTransportData) {
+    fn m_line(
+        &mut self,
+        section: &MediaSection,
+        parameters: &RtpParameters,
+        transport: &WebRtcTransportData,
+    ) {
         let (port, address) = default_destination(&transport.ice_candidates);
         let formats: Vec<_> = parameters.codecs.iter().map(|codec| codec.payload_type.to_string()).collect();
         self.line(format_args!("m={} {port} {} {}", section.media_name, section.protocol, formats.join(" ")));
@@ -206,7 +214,9 @@ impl Writer {
             }
         }
         // Mirrored, as the client spells it: its own parameters are what it can do, and identify the codec.
-        if let Some(fmtp) = offered.and_then(|offered| offered.fmtp.as_deref()).filter(|fmtp| !fmtp.is_empty()) {
+        if let Some(fmtp) =
+            offered.and_then(|offered| offered.fmtp.as_deref()).filter(|fmtp| !fmtp.is_empty())
+        {
             let stereo = if receives && wants_stereo(codec) { ";stereo=1" } else { "" };
             self.line(format_args!("a=fmtp:{payload_type} {fmtp}{stereo}"));
         }
@@ -236,7 +246,8 @@ impl Writer {
     }
 
     fn sources(&mut self, parameters: &RtpParameters) {
-        let Some((encoding, ssrc)) = parameters.encodings.iter().find_map(|encoding| Some((encoding, encoding.ssrc?)))
+        let Some((encoding, ssrc)) =
+            parameters.encodings.iter().find_map(|encoding| Some((encoding, encoding.ssrc?)))
         else {
             return;
         };
@@ -267,7 +278,8 @@ fn default_destination(candidates: &[IceCandidate]) -> (u16, String) {
 
 /// SHA-256, which every WebRTC endpoint can check (RFC 8827 section 6.5), if it is there.
 fn preferred_fingerprint(fingerprints: &[DtlsFingerprint]) -> Option<&DtlsFingerprint> {
-    let sha256 = fingerprints.iter().find(|fingerprint| fingerprint.algorithm == FingerprintAlgorithm::Sha256);
+    let sha256 =
+        fingerprints.iter().find(|fingerprint| fingerprint.algorithm == FingerprintAlgorithm::Sha256);
     sha256.or_else(|| fingerprints.first())
 }
 
@@ -275,5 +287,7 @@ fn preferred_fingerprint(fingerprints: &[DtlsFingerprint]) -> Option<&DtlsFinger
 /// asked for (RFC 7587 section 7.1).
 fn wants_stereo(codec: &RtpCodecParameters) -> bool {
     let is_one = |name| codec.parameters.get(name).and_then(ParameterValue::as_u64) == Some(1);
-    codec.mime_type.codec() == Codec::Opus && is_one("sprop-stereo") && codec.parameters.get("stereo").is_none()
+    codec.mime_type.codec() == Codec::Opus
+        && is_one("sprop-stereo")
+        && codec.parameters.get("stereo").is_none()
 }

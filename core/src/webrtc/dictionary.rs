@@ -2,8 +2,8 @@
 
 use super::sdp::{Codec, MediaSection, Source};
 use crate::ortc::{
-    self, CodecParameters, HeaderExtensionDirection, HeaderExtensionUri, MAX_IDENTIFIER_BYTES, MediaKind, MimeType,
-    ParameterValue, RtcpParameters, RtpCapabilities, RtpCodecCapability, RtpCodecParameters,
+    self, CodecParameters, HeaderExtensionDirection, HeaderExtensionUri, MAX_IDENTIFIER_BYTES, MediaKind,
+    MimeType, ParameterValue, RtcpParameters, RtpCapabilities, RtpCodecCapability, RtpCodecParameters,
     RtpEncodingParameters, RtpHeaderExtension, RtpHeaderExtensionParameters, RtpParameters, RtpRtxParameters,
 };
 
@@ -26,7 +26,9 @@ pub(super) fn capabilities(section: &MediaSection, kind: MediaKind) -> RtpCapabi
 /// What both sides have in common: the client's preferred codec of those that the router has, its RTX, and the header
 /// extensions, all with the client's numbers. No encodings. `None`: no codec in common.
 pub(super) fn common_parameters(
-    section: &MediaSection, kind: MediaKind, router: &RtpCapabilities,
+    section: &MediaSection,
+    kind: MediaKind,
+    router: &RtpCapabilities,
 ) -> Option<RtpParameters> {
     let (codec, router_codec) = section.codecs.iter().find_map(|codec| {
         let codec = parameters(capability(kind, codec)?)?;
@@ -36,9 +38,11 @@ pub(super) fn common_parameters(
     let header_extensions = common_extensions(section, kind, router);
     let payload_type = codec.payload_type;
     let mut codecs = vec![with_common_feedback(codec, router_codec, &header_extensions)];
-    if router_codec.preferred_payload_type.is_some_and(|payload_type| router.rtx_for(payload_type).is_some()) {
+    if router_codec.preferred_payload_type.is_some_and(|payload_type| router.rtx_for(payload_type).is_some())
+    {
         let rtx = section.codecs.iter().filter_map(|codec| capability(kind, codec));
-        let rtx = rtx.filter(|codec| codec.mime_type.is_rtx() && codec.parameters.apt() == Some(payload_type));
+        let rtx =
+            rtx.filter(|codec| codec.mime_type.is_rtx() && codec.parameters.apt() == Some(payload_type));
         codecs.extend(rtx.filter_map(parameters).next());
     }
     Some(RtpParameters { mid: section.mid.clone(), codecs, header_extensions, ..RtpParameters::default() })
@@ -46,7 +50,9 @@ pub(super) fn common_parameters(
 
 /// What the client sends in a section, as mediasoup's client would say it. `None`: no codec in common.
 pub(super) fn sending_parameters(
-    section: &MediaSection, kind: MediaKind, router: &RtpCapabilities,
+    section: &MediaSection,
+    kind: MediaKind,
+    router: &RtpCapabilities,
 ) -> Option<RtpParameters> {
     let common = common_parameters(section, kind, router)?;
     let codec = common.media_codec()?;
@@ -68,7 +74,9 @@ pub(super) fn sending_parameters(
 /// `a=fmtp` as a dictionary. What is not `name=value` is left out: the codecs that have such are not routed.
 pub(super) fn format_parameters(fmtp: &str) -> CodecParameters {
     let mut parameters = CodecParameters::default();
-    for (name, value) in fmtp.split(';').take(ortc::MAX_FORMAT_PARAMETERS).filter_map(|text| text.split_once('=')) {
+    for (name, value) in
+        fmtp.split(';').take(ortc::MAX_FORMAT_PARAMETERS).filter_map(|text| text.split_once('='))
+    {
         let (name, value) = (name.trim(), value.trim());
         // A profile and level that happens to have decimal digits only is still a hexadecimal string.
         match canonical_number(value) {
@@ -115,13 +123,16 @@ fn matching<'a>(router: &'a RtpCapabilities, codec: &RtpCodecParameters) -> Opti
 
 /// The header extensions that the client may send and the router may receive.
 fn common_extensions(
-    section: &MediaSection, kind: MediaKind, router: &RtpCapabilities,
+    section: &MediaSection,
+    kind: MediaKind,
+    router: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
     let known = |uri: &str| {
         let mut all = router.header_extensions.iter();
         all.any(|extension| extension.kind == kind && extension.uri == uri && receives(extension.direction))
     };
-    let common = section.extensions.iter().filter(|extension| extension.direction.sends() && known(&extension.uri));
+    let common =
+        section.extensions.iter().filter(|extension| extension.direction.sends() && known(&extension.uri));
     common
         .map(|extension| RtpHeaderExtensionParameters {
             uri: extension.uri.clone(),
@@ -135,7 +146,9 @@ fn common_extensions(
 /// The codec with the feedback that both have; of bandwidth feedback one kind: transport-wide where its header extension is
 /// in use, else REMB.
 fn with_common_feedback(
-    mut codec: RtpCodecParameters, router_codec: &RtpCodecCapability, extensions: &[RtpHeaderExtensionParameters],
+    mut codec: RtpCodecParameters,
+    router_codec: &RtpCodecCapability,
+    extensions: &[RtpHeaderExtensionParameters],
 ) -> RtpCodecParameters {
     let in_use = |uri| extensions.iter().any(|extension| extension.known() == Some(uri));
     codec.rtcp_feedback.retain(|feedback| router_codec.rtcp_feedback.contains(feedback));
@@ -151,7 +164,10 @@ fn with_common_feedback(
 
 /// The streams of a section: by RID, else by `SIM` group, else its first SSRC, else one that only its MID will tell.
 fn encodings(section: &MediaSection, payload_type: u8, has_rtx: bool) -> Vec<RtpEncodingParameters> {
-    let usable = section.rids.iter().filter(|rid| rid.payload_types.is_empty() || rid.payload_types.contains(&payload_type));
+    let usable = section
+        .rids
+        .iter()
+        .filter(|rid| rid.payload_types.is_empty() || rid.payload_types.contains(&payload_type));
     let by_rid: Vec<_> = usable
         .map(|rid| RtpEncodingParameters { rid: Some(rid.id.clone()), ..RtpEncodingParameters::default() })
         .collect();
@@ -162,7 +178,9 @@ fn encodings(section: &MediaSection, payload_type: u8, has_rtx: bool) -> Vec<Rtp
         let rtx = if has_rtx { repair_ssrc(section, ssrc) } else { None };
         RtpEncodingParameters { ssrc: Some(ssrc), rtx, ..RtpEncodingParameters::default() }
     };
-    if let Some(group) = section.groups.iter().find(|group| group.semantics == "SIM" && !group.ssrcs.is_empty()) {
+    if let Some(group) =
+        section.groups.iter().find(|group| group.semantics == "SIM" && !group.ssrcs.is_empty())
+    {
         return group.ssrcs.iter().copied().take(ortc::MAX_ENCODINGS).map(by_ssrc).collect();
     }
     match section.sources.iter().find(|source| !is_repair(section, source)) {
@@ -180,7 +198,8 @@ fn repair_ssrc(section: &MediaSection, ssrc: u32) -> Option<RtpRtxParameters> {
 
 /// Whether a source only repairs another one: the second of `FID` (RFC 4588) or of `FEC-FR` (RFC 5956).
 fn is_repair(section: &MediaSection, source: &Source) -> bool {
-    let mut groups = section.groups.iter().filter(|group| matches!(group.semantics.as_str(), "FID" | "FEC-FR"));
+    let mut groups =
+        section.groups.iter().filter(|group| matches!(group.semantics.as_str(), "FID" | "FEC-FR"));
     groups.any(|group| group.ssrcs.get(1) == Some(&source.ssrc))
 }
 

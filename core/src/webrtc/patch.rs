@@ -31,7 +31,10 @@ pub enum Patched {
 ///
 /// Errors: a malformed fragment (400), a transport that is gone (404); nothing is changed.
 pub fn patch(
-    sfu: &mut Sfu, now: Instant, session: &mut Session, fragment: &str,
+    sfu: &mut Sfu,
+    now: Instant,
+    session: &mut Session,
+    fragment: &str,
 ) -> Result<Patched, WebRtcError> {
     let fragment = Fragment::parse(fragment)?;
     // A resource whose transport is gone cannot be patched, whatever with.
@@ -46,7 +49,8 @@ pub fn patch(
     }
     let local = sfu.restart_ice(now, session.transport())?;
     session.restarted(remote, &local);
-    let transport = WebRtcTransportData { ice_parameters: local, ..sfu.webrtc_transport(session.transport())? };
+    let transport =
+        WebRtcTransportData { ice_parameters: local, ..sfu.webrtc_transport(session.transport())? };
     Ok(Patched::Restarted { fragment: write(session, &transport), etag: session.etag().to_owned() })
 }
 

@@ -51,7 +51,8 @@ pub fn publish(sfu: &mut Sfu, now: Instant, router: RouterId, offer: &str) -> Re
 pub(super) fn plan(offer: &Offer, router: &RtpCapabilities) -> Result<Vec<Answer>, WebRtcError> {
     let plan: Vec<_> =
         offer.sections.iter().map(|section| plan_section(section, router)).collect::<Result<_, _>>()?;
-    let receives = |answer: &Answer| matches!(answer, Answer::Accepted { direction: Direction::RecvOnly, .. });
+    let receives =
+        |answer: &Answer| matches!(answer, Answer::Accepted { direction: Direction::RecvOnly, .. });
     if plan.iter().any(receives) {
         return Ok(plan);
     }
@@ -98,7 +99,10 @@ fn check_identifiable(section: &MediaSection, parameters: &RtpParameters) -> Res
 }
 
 fn produce(
-    sfu: &mut Sfu, now: Instant, transport: TransportId, plan: &[Answer],
+    sfu: &mut Sfu,
+    now: Instant,
+    transport: TransportId,
+    plan: &[Answer],
 ) -> Result<Vec<(MediaKind, ProducerId)>, WebRtcError> {
     let mut producers = Vec::new();
     for answer in plan {

@@ -16,7 +16,12 @@ pub(super) fn routed_kind(section: &MediaSection) -> Option<MediaKind> {
     // RFC 8829 section 5.1.2: other spellings of the profile mean the same. What is plain RTP has no fingerprint to go on.
     let secure = matches!(
         section.protocol.as_str(),
-        "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" | "TCP/TLS/RTP/SAVPF" | "TCP/DTLS/RTP/SAVPF" | "RTP/SAVPF" | "RTP/SAVP"
+        "UDP/TLS/RTP/SAVPF"
+            | "UDP/TLS/RTP/SAVP"
+            | "TCP/TLS/RTP/SAVPF"
+            | "TCP/DTLS/RTP/SAVPF"
+            | "RTP/SAVPF"
+            | "RTP/SAVP"
     );
     section.kind().filter(|_| secure && !section.is_rejected())
 }
@@ -29,7 +34,10 @@ pub(super) fn accepted<'a>(offer: &'a Offer, plan: &[Answer]) -> Vec<&'a MediaSe
 
 /// Runs `make` on a new transport that is connected with the client; closes the transport if that fails.
 pub(super) fn with_transport<T>(
-    sfu: &mut Sfu, now: Instant, router: RouterId, remote: &RemoteTransport,
+    sfu: &mut Sfu,
+    now: Instant,
+    router: RouterId,
+    remote: &RemoteTransport,
     make: impl FnOnce(&mut Sfu, TransportId) -> Result<T, WebRtcError>,
 ) -> Result<T, WebRtcError> {
     let transport = sfu.create_webrtc_transport(now, router, WebRtcTransportOptions::default())?;
@@ -44,7 +52,10 @@ pub(super) fn with_transport<T>(
 
 /// What to keep of it.
 pub(super) fn session(
-    offer: &Offer, plan: &[Answer], transport: &WebRtcTransportData, remote: &RemoteTransport,
+    offer: &Offer,
+    plan: &[Answer],
+    transport: &WebRtcTransportData,
+    remote: &RemoteTransport,
 ) -> Session {
     let accepted = accepted(offer, plan);
     let tagged = accepted.first().map(|section| TaggedSection::new(section)).unwrap_or_default();

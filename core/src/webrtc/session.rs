@@ -17,7 +17,10 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(
-        transport: TransportId, remote: RemoteCredentials, section: TaggedSection, bundle: Vec<String>,
+        transport: TransportId,
+        remote: RemoteCredentials,
+        section: TaggedSection,
+        bundle: Vec<String>,
         local: &IceParameters,
     ) -> Self {
         Session { transport, remote, section, bundle, etag: etag(local) }
@@ -92,7 +95,9 @@ impl RemoteTransport {
     /// Errors: what WebRTC needs is missing (400), or is one of its forms that this server cannot do (422).
     pub fn of(offer: &Offer, sections: &[&MediaSection]) -> Result<Self, WebRtcError> {
         if offer.ice_lite {
-            return Err(WebRtcError::unprocessable("a=ice-lite: one side must be a full ICE agent, and the server is not"));
+            return Err(WebRtcError::unprocessable(
+                "a=ice-lite: one side must be a full ICE agent, and the server is not",
+            ));
         }
         let bundled = |section: &MediaSection| {
             section.mid.as_ref().is_some_and(|mid| offer.bundle.iter().any(|tag| tag == mid))
@@ -102,7 +107,9 @@ impl RemoteTransport {
         }
         if let Some(section) = sections.iter().find(|section| sections.len() > 1 && !bundled(section)) {
             let section = describe(section);
-            return Err(WebRtcError::unprocessable(format!("{section} is not in the BUNDLE group, as all have to be")));
+            return Err(WebRtcError::unprocessable(format!(
+                "{section} is not in the BUNDLE group, as all have to be"
+            )));
         }
         let Some(tagged) = sections.first() else {
             return Err(WebRtcError::unprocessable("no section to be accepted"));

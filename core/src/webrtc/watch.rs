@@ -33,7 +33,11 @@ pub struct Watched {
 ///
 /// Errors: see [`WebRtcError::status`]; nothing is left behind in the `Sfu`.
 pub fn watch(
-    sfu: &mut Sfu, now: Instant, router: RouterId, offer: &str, producers: &[ProducerId],
+    sfu: &mut Sfu,
+    now: Instant,
+    router: RouterId,
+    offer: &str,
+    producers: &[ProducerId],
 ) -> Result<Watched, WebRtcError> {
     let offer = Offer::parse(offer)?;
     let capabilities = sfu.router_rtp_capabilities(router)?;
@@ -74,7 +78,8 @@ fn pair(sfu: &Sfu, offer: &Offer, plan: &[Answer], producers: &[ProducerId]) -> 
         producers.iter().filter_map(|&id| Some((sfu.producer(id).ok()?.kind, id))).collect();
     let mut pairs = Vec::new();
     for (index, (section, answer)) in offer.sections.iter().zip(plan).enumerate() {
-        let Some(kind) = section.kind().filter(|_| answer.is_accepted() && section.direction.receives()) else {
+        let Some(kind) = section.kind().filter(|_| answer.is_accepted() && section.direction.receives())
+        else {
             continue;
         };
         let rtp_capabilities = dictionary::capabilities(section, kind);
@@ -88,11 +93,16 @@ fn pair(sfu: &Sfu, offer: &Offer, plan: &[Answer], producers: &[ProducerId]) -> 
 }
 
 fn consume(
-    sfu: &mut Sfu, now: Instant, transport: TransportId, pairs: Vec<Pair>, plan: &mut [Answer],
+    sfu: &mut Sfu,
+    now: Instant,
+    transport: TransportId,
+    pairs: Vec<Pair>,
+    plan: &mut [Answer],
 ) -> Result<Vec<ConsumerId>, WebRtcError> {
     let mut consumers = Vec::new();
     for Pair { index, mid, producer, rtp_capabilities } in pairs {
-        let options = ConsumerOptions { mid, use_remote_ids: true, ..ConsumerOptions::new(producer, rtp_capabilities) };
+        let options =
+            ConsumerOptions { mid, use_remote_ids: true, ..ConsumerOptions::new(producer, rtp_capabilities) };
         let consumer = sfu.consume(now, transport, options)?;
         let parameters = sfu.consumer(consumer)?.rtp_parameters;
         // One media stream for all, so that the viewer keeps sound and picture together.

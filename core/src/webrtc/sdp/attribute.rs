@@ -32,7 +32,9 @@ pub(super) fn fingerprint(value: &str) -> Result<Option<DtlsFingerprint>, Wrong>
     let (name, hash) = value.split_once(' ').ok_or("is not a hash function and a fingerprint")?;
     let Some(algorithm) = FingerprintAlgorithm::parse(name) else { return Ok(None) };
     let fingerprint = DtlsFingerprint::parse(algorithm, hash.trim());
-    fingerprint.map(Some).ok_or("has a fingerprint of another length than its hash function's, or not hexadecimal")
+    fingerprint
+        .map(Some)
+        .ok_or("has a fingerprint of another length than its hash function's, or not hexadecimal")
 }
 
 /// `setup`.
@@ -169,7 +171,8 @@ pub(super) fn simulcast(value: &str) -> Result<Vec<&str>, Wrong> {
     while let (Some(direction), Some(streams)) = (parts.next(), parts.next()) {
         match direction {
             "send" => {
-                let rids: Option<Vec<&str>> = streams.split(';').take(MAX_RIDS + 1).map(first_alternative).collect();
+                let rids: Option<Vec<&str>> =
+                    streams.split(';').take(MAX_RIDS + 1).map(first_alternative).collect();
                 let rids = rids.ok_or("has a wrong RID")?;
                 return if rids.len() > MAX_RIDS { Err("has too many streams") } else { Ok(rids) };
             }

@@ -15,12 +15,13 @@ mod tests;
 mod text;
 
 pub use section::{
-    Codec, Direction, Extension, MediaSection, MediaType, Rid, Setup, Source, SourceGroup, TransportAttributes,
+    Codec, Direction, Extension, MediaSection, MediaType, Rid, Setup, Source, SourceGroup,
+    TransportAttributes,
 };
 pub use text::SdpError;
 
 pub(super) use attribute::{is_token, password, username_fragment};
-pub(super) use text::{Line, lines};
+pub(super) use text::lines;
 
 /// Most bytes of an offer or a fragment.
 pub const MAX_BYTES: usize = 256 << 10;

@@ -125,7 +125,8 @@ impl OpenSection {
         let mut parts = line.value.split_ascii_whitespace();
         let name = parts.next().filter(|name| attribute::is_token(name)).ok_or("has no media type")?;
         let port = parts.next().ok_or("has no port")?;
-        let port = port.split_once('/').map_or(port, |(port, _)| port).parse().map_err(|_| "has a wrong port")?;
+        let port =
+            port.split_once('/').map_or(port, |(port, _)| port).parse().map_err(|_| "has a wrong port")?;
         let protocol = parts.next().ok_or("has no protocol")?;
         if protocol.len() > MAX_IDENTIFIER_BYTES {
             return Err("has a wrong protocol");
@@ -226,7 +227,9 @@ impl OpenSection {
         let for_all = self.feedback.remove(&None).unwrap_or_default();
         for payload_type in section.formats.iter().filter_map(|format| attribute::payload_type(format)) {
             // Removing it takes care of formats that are named twice.
-            let Some(mut codec) = self.codecs.remove(&payload_type).or_else(|| static_codec(&section, payload_type)) else {
+            let Some(mut codec) =
+                self.codecs.remove(&payload_type).or_else(|| static_codec(&section, payload_type))
+            else {
                 continue;
             };
             codec.fmtp = self.fmtp.remove(&payload_type);
@@ -241,7 +244,14 @@ impl OpenSection {
 }
 
 impl MediaSection {
-    fn new(line: usize, media: MediaType, name: &str, port: u16, protocol: &str, formats: Vec<String>) -> Self {
+    fn new(
+        line: usize,
+        media: MediaType,
+        name: &str,
+        port: u16,
+        protocol: &str,
+        formats: Vec<String>,
+    ) -> Self {
         MediaSection {
             line,
             media,
@@ -284,7 +294,9 @@ fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &
 
 fn add_extension(extensions: &mut Vec<Extension>, value: &str) -> Result<(), Wrong> {
     match attribute::extmap(value)? {
-        Some(extension) if is_new(extensions, &extension) => bounded_push(extensions, extension, MAX_EXTENSIONS),
+        Some(extension) if is_new(extensions, &extension) => {
+            bounded_push(extensions, extension, MAX_EXTENSIONS)
+        }
         _ => Ok(()),
     }
 }
