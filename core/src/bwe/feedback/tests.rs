@@ -56,8 +56,7 @@ fn the_message_names_a_stream_and_the_reporter() {
     let mut bytes = Vec::new();
     assert!(recorder.write(start + INTERVAL, &mut bytes, 0x0506_0708));
     // Arrival at the epoch is told as one tick later: 0 would be "not received".
-    let expected =
-        [0xaf, 205, 0, 5, 5, 6, 7, 8, 1, 2, 3, 4, 0, 9, 0, 1, 0, 0, 0, 0, 0x20, 0x01, 1, 1];
+    let expected = [0xaf, 205, 0, 5, 5, 6, 7, 8, 1, 2, 3, 4, 0, 9, 0, 1, 0, 0, 0, 0, 0x20, 0x01, 1, 1];
     assert_eq!(bytes, expected);
 }
 
@@ -93,7 +92,8 @@ fn half_a_window_is_reported_at_once_in_messages_of_bounded_size() {
     }
     let reports = written(&mut recorder, start + 40_000 * MS);
     assert!(reports.len() > 1, "{}", reports.len());
-    let numbers: Vec<u16> = reports.iter().flat_map(|(_, packets)| packets).map(|&(number, _)| number).collect();
+    let numbers: Vec<u16> =
+        reports.iter().flat_map(|(_, packets)| packets).map(|&(number, _)| number).collect();
     assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
     assert!(reports.iter().enumerate().all(|(n, &(count, _))| usize::from(count) == n));
 }
