@@ -145,7 +145,7 @@ fn prepare_feedback(transport: &mut WebRtcTransport, parameters: &RtpParameters,
         }
         _ if understands("goog-remb") && transport.feedback.is_none() => {
             let limit = transport.max_incoming_bitrate_bps;
-            transport.remb.get_or_insert_with(|| RembEstimator::new(ctx.now, limit));
+            transport.remb.get_or_insert_with(|| RembEstimator::new(limit));
         }
         _ => {}
     }

@@ -108,7 +108,7 @@ impl Router {
                 let Some(stream) = &mut encoding.stream else { continue };
                 let [media, rtx] = stream.report_blocks(ctx.now);
                 if let (Some(remb), Some(block)) = (&mut transport.remb, &media) {
-                    remb.on_loss(block.fraction_lost);
+                    remb.on_loss(ctx.now, block.fraction_lost);
                 }
                 blocks.extend([media, rtx].into_iter().flatten());
             }

@@ -78,6 +78,21 @@ fn retransmissions_before_the_first_packet_belong_nowhere() {
 }
 
 #[test]
+fn padding_on_the_retransmission_stream_counts_for_its_report_alone() {
+    let now = Instant::now();
+    let mut stream = stream(true);
+    stream.receive(now, 100, 0, 1);
+    stream.receive_rtx_padding(7);
+    stream.receive_rtx_padding(9);
+    let [block, rtx_block] = stream.report_blocks(now);
+    assert_eq!(block.map(|block| block.extended_highest_sequence_number), Some(100));
+    let rtx_block = rtx_block.unwrap();
+    assert_eq!((rtx_block.extended_highest_sequence_number, rtx_block.cumulative_lost), (9, 1));
+    let stats = stream.stats(now);
+    assert_eq!((stats.packet_count, stats.packets_retransmitted), (1, 0));
+}
+
+#[test]
 fn a_restart_asks_for_nothing_and_forgets_the_old_clock() {
     let now = Instant::now();
     let mut stream = stream(true);

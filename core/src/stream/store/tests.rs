@@ -73,6 +73,18 @@ fn bytes_written_over_are_not_found() {
     assert!((1..5).all(|n| store.get(n).is_some()));
 }
 
+#[test]
+fn clearing_forgets_all_and_lower_numbers_may_follow() {
+    let now = Instant::now();
+    let mut store = PacketStore::new(8, 400);
+    store.insert(&meta(100_000, now), b"", b"x");
+    let memory_bytes = store.memory_bytes();
+    store.clear();
+    assert_eq!((store.get(100_000), store.highest(), store.memory_bytes()), (None, None, memory_bytes));
+    assert!(store.insert(&meta(5, now), b"", b"y"));
+    assert_eq!(store.get(5).unwrap().payload, b"y");
+}
+
 /// A model that keeps everything, and says what the limits must leave in any case and must have taken in any case.
 #[test]
 fn agrees_with_a_map_under_random_orders() {
