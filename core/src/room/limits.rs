@@ -23,8 +23,8 @@ pub struct Limits {
     pub max_queued_messages_per_session: usize,
     /// The bytes of those messages; a session with more is closed. 32 MiB.
     pub max_queued_bytes_per_session: usize,
-    /// HTTP responses that nobody has polled yet; requests beyond that are answered with 503 without being looked at. 65,536.
-    pub max_queued_responses: usize,
+    /// Events for observers that nobody has polled yet; more are dropped and counted. 65,536.
+    pub max_queued_events: usize,
     /// The `appData` of one producer as JSON, in bytes. 16 KiB.
     pub max_app_data_bytes: usize,
     /// Display name, and each text about the device, in bytes. 256.
@@ -45,7 +45,7 @@ impl Default for Limits {
             max_requests_in_flight_per_session: 1_024,
             max_queued_messages_per_session: 16_384,
             max_queued_bytes_per_session: 32 << 20,
-            max_queued_responses: 65_536,
+            max_queued_events: 65_536,
             max_app_data_bytes: 16 << 10,
             max_name_bytes: 256,
             max_malformed_messages_per_session: 100,

@@ -7,7 +7,11 @@ mod target;
 use serde_json::Value;
 
 pub use super::http::HttpResponse;
-pub use target::{MAX_ID_CHARS, Target, is_valid_id};
+pub use crate::room::{MAX_ID_CHARS, is_valid_id};
+pub use target::Target;
+pub(super) use target::percent_encode;
+
+use crate::room::ID_RULE;
 
 /// The files of the page; `/` is the first of them. A runtime that serves the page has one of each.
 pub const FILES: [&str; 13] = [
@@ -130,7 +134,7 @@ fn query_id(target: &Target<'_>, name: &str) -> Result<String, HttpResponse> {
     if is_valid_id(&id) {
         Ok(id)
     } else {
-        Err(HttpResponse::error(400, &format!("{name} {}", target::ID_RULE)))
+        Err(HttpResponse::error(400, &format!("{name} {}", ID_RULE)))
     }
 }
 
@@ -158,7 +162,7 @@ fn route_room(method: &str, target: &Target<'_>) -> Route {
         // A browser's preflight names any path; its answer does not depend on a room.
         _ if method == "OPTIONS" => Route::Respond(super::whip::preflight()),
         Some(room_id) if !room_id.is_empty() => {
-            Route::Respond(HttpResponse::error(400, &format!("the room's id {}", target::ID_RULE)))
+            Route::Respond(HttpResponse::error(400, &format!("the room's id {}", ID_RULE)))
         }
         _ => Route::Respond(HttpResponse::not_found("the path must name a room")),
     }

@@ -1,21 +1,5 @@
 //! The request target of HTTP: path, query, percent-encoding.
 
-/// The longest id of a room or a peer, in characters.
-pub const MAX_ID_CHARS: usize = 64;
-
-/// The rule of [`is_valid_id`], as the end of a sentence.
-pub(crate) const ID_RULE: &str = "must have 1 to 64 characters, none of them a control character or a slash";
-
-/// Whether a text can be the id of a room or a peer: 1 to [`MAX_ID_CHARS`] characters, none of them a control character or
-/// `/`, and neither `.` nor `..`, which URLs swallow.
-pub fn is_valid_id(id: &str) -> bool {
-    let chars = id.chars().take(MAX_ID_CHARS + 1).count();
-    (1..=MAX_ID_CHARS).contains(&chars)
-        && id != "."
-        && id != ".."
-        && !id.chars().any(|c| c.is_control() || c == '/' || c == '\u{2028}' || c == '\u{2029}')
-}
-
 /// A request target in origin form (RFC 9112 section 3.2.1), not decoded yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
