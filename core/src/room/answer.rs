@@ -154,7 +154,8 @@ impl Room {
             turn.desk.stats.refused_limit += 1;
             return Err(Refusal::limit("transports per peer", limit));
         }
-        let id = turn.sfu.create_webrtc_transport(turn.now, self.router, WebRtcTransportOptions::default())?;
+        let id =
+            turn.sfu.create_webrtc_transport(turn.now, self.router, WebRtcTransportOptions::default())?;
         peer.transports.insert(id, direction);
         self.transports.insert(id, peer_id.to_owned());
         let transport = turn.sfu.webrtc_transport(id)?;
@@ -222,7 +223,8 @@ impl Room {
 
 /// Answers with `data`.
 fn done(data: impl Serialize) -> Answer {
-    let data = serde_json::to_value(data).map_err(|error| Refusal { code: 500, reason: error.to_string() })?;
+    let data =
+        serde_json::to_value(data).map_err(|error| Refusal { code: 500, reason: error.to_string() })?;
     Ok((data, None))
 }
 

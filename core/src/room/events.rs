@@ -15,7 +15,9 @@ pub(super) fn router_of(event: &Event) -> RouterId {
         | Event::DtlsStateChanged { transport_id, .. }
         | Event::TransportClosed { transport_id, .. } => transport_id.router(),
         Event::RouterClosed { router_id, .. } => *router_id,
-        Event::ProducerClosed { producer_id, .. } | Event::ProducerScore { producer_id, .. } => producer_id.router(),
+        Event::ProducerClosed { producer_id, .. } | Event::ProducerScore { producer_id, .. } => {
+            producer_id.router()
+        }
         Event::ConsumerClosed { consumer_id, .. }
         | Event::ConsumerProducerPaused { consumer_id }
         | Event::ConsumerProducerResumed { consumer_id }
@@ -68,7 +70,12 @@ impl Room {
 
     /// A transport that its client has closed is just gone. One that broke takes its session with it, so that the client
     /// notices and can come back; a WHIP publisher without a session is gone with its transport.
-    fn transport_closed(&mut self, desk: &mut Desk, id: TransportId, reason: CloseReason) -> Option<SessionId> {
+    fn transport_closed(
+        &mut self,
+        desk: &mut Desk,
+        id: TransportId,
+        reason: CloseReason,
+    ) -> Option<SessionId> {
         let of_session = |peer_id: &String| {
             let peer = self.peers.get(peer_id)?;
             peer.session.filter(|_| peer.transports.contains_key(&id))

@@ -44,7 +44,8 @@ struct Queued {
 impl Mailbox {
     /// Queues a frame. A session that has too much already gets nothing any more and is found by [`Self::pop_overflowed`].
     pub(super) fn send(&mut self, session: SessionId, text: String, limits: &Limits) {
-        let (messages, bytes) = self.queued.get(&session).map_or((0, 0), |queued| (queued.messages, queued.bytes));
+        let (messages, bytes) =
+            self.queued.get(&session).map_or((0, 0), |queued| (queued.messages, queued.bytes));
         let full = messages >= limits.max_queued_messages_per_session
             || bytes.saturating_add(text.len()) > limits.max_queued_bytes_per_session;
         if full || self.overflowed.contains(&session) {
@@ -99,8 +100,11 @@ impl Mailbox {
 mod tests {
     use super::*;
 
-    const LIMITS: fn() -> Limits =
-        || Limits { max_queued_messages_per_session: 3, max_queued_bytes_per_session: 10, ..Limits::default() };
+    const LIMITS: fn() -> Limits = || Limits {
+        max_queued_messages_per_session: 3,
+        max_queued_bytes_per_session: 10,
+        ..Limits::default()
+    };
 
     #[test]
     fn a_session_with_too_many_messages_is_found_and_others_are_not_touched() {

@@ -36,14 +36,20 @@ impl Room {
         for peer in self.peers.values_mut() {
             peer.settled.remove(&id);
         }
-        self.tell_watchers(desk, &peer_id, "producerRemoved", &json!({ "peerId": peer_id, "producerId": id }));
+        self.tell_watchers(
+            desk,
+            &peer_id,
+            "producerRemoved",
+            &json!({ "peerId": peer_id, "producerId": id }),
+        );
     }
 
     /// Remembers whether a producer is paused and tells the watchers if that is new.
     pub(super) fn set_producer_paused(&mut self, desk: &mut Desk, id: ProducerId, paused: bool) {
         let Some(peer_id) = self.producers.get(&id).cloned() else { return };
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let producer = peer.producers.iter_mut().find(|producer| producer.id == id && producer.paused != paused);
+        let producer =
+            peer.producers.iter_mut().find(|producer| producer.id == id && producer.paused != paused);
         if let Some(producer) = producer {
             producer.paused = paused;
             let method = if paused { "producerPaused" } else { "producerResumed" };
@@ -67,7 +73,8 @@ impl Room {
             peer.whip = None;
         }
         let on_it = |producer: &&OwnProducer| producer.transport == id;
-        let producers: Vec<ProducerId> = peer.producers.iter().filter(on_it).map(|producer| producer.id).collect();
+        let producers: Vec<ProducerId> =
+            peer.producers.iter().filter(on_it).map(|producer| producer.id).collect();
         let on_it = |(_, consumer): &(&ConsumerId, &OwnConsumer)| consumer.transport == id;
         let consumers: Vec<ConsumerId> = peer.consumers.iter().filter(on_it).map(|(id, _)| *id).collect();
         for producer in producers {
@@ -94,7 +101,8 @@ impl Room {
             _ => return,
         }
         let others = self.peers.iter().filter(|(id, _)| *id != peer_id);
-        let producers = others.flat_map(|(id, other)| other.producers.iter().map(move |own| (id.clone(), own.id)));
+        let producers =
+            others.flat_map(|(id, other)| other.producers.iter().map(move |own| (id.clone(), own.id)));
         let producers: Vec<(String, ProducerId)> = producers.collect();
         for (owner, producer) in producers {
             self.offer(turn, peer_id, &owner, producer);
@@ -105,7 +113,13 @@ impl Room {
     }
 
     /// The client's answer to the offer of a consumer: it flows from now on, or it goes.
-    pub(super) fn settle_offer(&mut self, turn: &mut Turn<'_>, peer_id: &str, id: ConsumerId, accepted: bool) {
+    pub(super) fn settle_offer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        peer_id: &str,
+        id: ConsumerId,
+        accepted: bool,
+    ) {
         if accepted {
             self.start_consumer(turn, peer_id, id);
         } else {
@@ -135,7 +149,8 @@ impl Room {
             let _ = turn.sfu.resume_consumer(turn.now, id);
         }
         if let Some(session) = peer.session
-            && let Ok(consumer) = turn.sfu.consumer(id) {
+            && let Ok(consumer) = turn.sfu.consumer(id)
+        {
             turn.desk.notify(session, "consumerScore", &json!({ "consumerId": id, "score": consumer.score }));
         }
     }
@@ -143,8 +158,12 @@ impl Room {
     /// Makes a consumer, paused, and asks the client to take it: if the peer has joined, can receive it, has a transport for
     /// it, and has not too much to answer already.
     fn offer(&mut self, turn: &mut Turn<'_>, peer_id: &str, owner_id: &str, producer: ProducerId) {
-        let Some(peer) = self.peers.get_mut(peer_id).filter(|peer| !peer.settled.contains(&producer)) else { return };
-        let (Some(session), Some(capabilities)) = (peer.joined_session(), &peer.rtp_capabilities) else { return };
+        let Some(peer) = self.peers.get_mut(peer_id).filter(|peer| !peer.settled.contains(&producer)) else {
+            return;
+        };
+        let (Some(session), Some(capabilities)) = (peer.joined_session(), &peer.rtp_capabilities) else {
+            return;
+        };
         let Some(transport) = peer.consuming_transport() else { return };
         if !turn.sfu.can_consume(producer, capabilities) {
             return;
@@ -153,7 +172,8 @@ impl Room {
             peer.waiting = true;
             return;
         }
-        let options = ConsumerOptions { paused: true, ..ConsumerOptions::new(producer, capabilities.clone()) };
+        let options =
+            ConsumerOptions { paused: true, ..ConsumerOptions::new(producer, capabilities.clone()) };
         match turn.sfu.consume(turn.now, transport, options) {
             Ok(id) => {
                 let consumer = OwnConsumer { producer, transport, paused_by_client: false };
@@ -171,7 +191,8 @@ impl Room {
     fn request_consumer(&self, turn: &mut Turn<'_>, session: SessionId, owner_id: &str, id: ConsumerId) {
         let Ok(consumer) = turn.sfu.consumer(id) else { return };
         let owner = self.peers.get(owner_id);
-        let source = owner.and_then(|owner| owner.producers.iter().find(|own| own.id == consumer.producer_id));
+        let source =
+            owner.and_then(|owner| owner.producers.iter().find(|own| own.id == consumer.producer_id));
         let data = json!({
             "peerId": owner_id,
             "producerId": consumer.producer_id,

@@ -104,7 +104,8 @@ impl Rooms {
                 self.desk.notify(session, "mediasoup-version", &json!({ "version": VERSION }));
             }
             Err(refusal) => {
-                let code = if refusal.code == 400 { close_code::MALFORMED } else { close_code::LIMIT_REACHED };
+                let code =
+                    if refusal.code == 400 { close_code::MALFORMED } else { close_code::LIMIT_REACHED };
                 self.desk.mailbox.close(session, code, &refusal.reason);
             }
         }
@@ -238,7 +239,13 @@ impl Rooms {
     }
 
     /// Finds or makes a room and in it a peer.
-    fn enter(&mut self, sfu: &mut Sfu, now: Instant, room_id: &str, peer_id: &str) -> Result<&mut Room, Refusal> {
+    fn enter(
+        &mut self,
+        sfu: &mut Sfu,
+        now: Instant,
+        room_id: &str,
+        peer_id: &str,
+    ) -> Result<&mut Room, Refusal> {
         for (what, id) in [("roomId", room_id), ("peerId", peer_id)] {
             if !is_valid_id(id) {
                 return Err(Refusal::invalid(format!("{what} {ID_RULE}")));
@@ -280,7 +287,11 @@ impl Rooms {
         self.routers.remove(&room.router);
         for session in room.peers.values().filter_map(|peer| peer.session) {
             self.desk.remove(session);
-            self.desk.mailbox.close(session, close_code::INTERNAL_ERROR, "a fault of the server has closed the room");
+            self.desk.mailbox.close(
+                session,
+                close_code::INTERNAL_ERROR,
+                "a fault of the server has closed the room",
+            );
         }
     }
 

@@ -75,9 +75,7 @@ impl Peer {
 
     /// How a watcher is told of its producers.
     pub(super) fn producer_list(&self) -> Value {
-        let entry = |producer: &OwnProducer| {
-            json!({ "id": producer.id, "kind": producer.kind, "paused": producer.paused })
-        };
+        let entry = |producer: &OwnProducer| json!({ "id": producer.id, "kind": producer.kind, "paused": producer.paused });
         self.producers.iter().map(entry).collect()
     }
 }

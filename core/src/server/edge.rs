@@ -131,11 +131,7 @@ fn query_id(target: &Target<'_>, name: &str) -> Result<String, HttpResponse> {
     let missing =
         || HttpResponse::error(400, &format!("query parameter '{name}' expected: /?roomId=…&peerId=…"));
     let id = target.query(name).filter(|id| !id.is_empty()).ok_or_else(missing)?;
-    if is_valid_id(&id) {
-        Ok(id)
-    } else {
-        Err(HttpResponse::error(400, &format!("{name} {}", ID_RULE)))
-    }
+    if is_valid_id(&id) { Ok(id) } else { Err(HttpResponse::error(400, &format!("{name} {}", ID_RULE))) }
 }
 
 fn route_http(method: &str, target: &str) -> Route {

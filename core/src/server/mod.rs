@@ -20,7 +20,9 @@ pub use stats::{HttpStats, ServerStats};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::event::Event;
-use crate::ortc::{RtpCapabilities, RtpCodecCapability, default_media_codecs, generate_router_rtp_capabilities};
+use crate::ortc::{
+    RtpCapabilities, RtpCodecCapability, default_media_codecs, generate_router_rtp_capabilities,
+};
 use crate::rng::Rng;
 use crate::room::{Post, Rooms};
 use crate::sfu::{self, Sfu};
@@ -57,7 +59,12 @@ impl Server {
     /// Makes one. `seed` decides everything random; `now` and `wall` are the same moment on both clocks.
     ///
     /// Errors: as [`Sfu::new`]; media codecs that cannot be used.
-    pub fn new(config: ServerConfig, seed: [u8; 32], now: Instant, wall: SystemTime) -> Result<Self, RequestError> {
+    pub fn new(
+        config: ServerConfig,
+        seed: [u8; 32],
+        now: Instant,
+        wall: SystemTime,
+    ) -> Result<Self, RequestError> {
         let media_codecs =
             if config.media_codecs.is_empty() { default_media_codecs() } else { config.media_codecs };
         let rtp_capabilities = generate_router_rtp_capabilities(&media_codecs)
@@ -82,11 +89,15 @@ impl Server {
     /// Takes an input and decides everything that follows from it.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.rooms.fire_due(&mut self.sfu, now);
-        match input {
-            Input::Datagram(datagram) => self.sfu.handle_input(now, sfu::Input::Datagram(datagram)),
-            // The timers of the media machine come first, whatever the input is.
-            _ => self.sfu.handle_input(now, sfu::Input::Timeout),
-        }
+        let input = match input {
+            Input::Datagram(datagram) => {
+                self.sfu.handle_input(now, sfu::Input::Datagram(datagram));
+                return self.settle(now);
+            }
+            other => other,
+        };
+        // The timers of the media machine come first, whatever the input is.
+        self.sfu.handle_input(now, sfu::Input::Timeout);
         self.settle(now);
         match input {
             Input::Datagram(_) | Input::Timeout => return,

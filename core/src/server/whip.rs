@@ -15,7 +15,7 @@ use crate::ortc::MediaKind;
 use crate::rng::Rng;
 use crate::room::{Limits, Refusal, Rooms};
 use crate::sfu::Sfu;
-use crate::webrtc::{self, Patched, WebRtcError};
+use crate::webrtc::{self, Patched, Session, WebRtcError};
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -64,8 +64,7 @@ struct Resource {
     face: Face,
     room_id: String,
     peer_id: String,
-    transport: TransportId,
-    etag: String,
+    session: Session,
     /// Of a viewer; once there are none left, the resource goes.
     consumers: BTreeSet<ConsumerId>,
 }
@@ -178,7 +177,7 @@ impl Resources {
         }
         let names = (room_id, peer_id);
         turn.rooms.publish(turn.sfu, turn.now, names, published.transport, &published.producers);
-        let resource = Resource::new(Face::Whip, names, published.transport, &published.etag);
+        let resource = Resource::new(Face::Whip, names, published.session);
         let response = self.add(resource, published.answer);
         Ok(response.with("x-sansfu-producers", producer_list(&published.producers)))
     }
@@ -191,14 +190,17 @@ impl Resources {
     ) -> Result<HttpResponse, Refusal> {
         let producers = turn.rooms.watchable(room_id, peer_id).filter(|producers| !producers.is_empty());
         let (Some(producers), Some(router)) = (producers, turn.rooms.router(room_id)) else {
-            return Err(Refusal { code: 404, reason: "the peer is not in the room, or publishes nothing".to_owned() });
+            return Err(Refusal {
+                code: 404,
+                reason: "the peer is not in the room, or publishes nothing".to_owned(),
+            });
         };
         let limit = turn.limits.max_viewers_per_room;
         if self.viewers.get(&router).is_some_and(|viewers| viewers.len() >= limit) {
             return Err(Refusal::limit("viewers per room", limit));
         }
         let watched = webrtc::watch(turn.sfu, turn.now, router, offer, &producers).map_err(refusal)?;
-        let mut resource = Resource::new(Face::Whep, (room_id, peer_id), watched.transport, &watched.etag);
+        let mut resource = Resource::new(Face::Whep, (room_id, peer_id), watched.session);
         resource.consumers.extend(&watched.consumers);
         self.by_consumer.extend(watched.consumers.iter().map(|consumer| (*consumer, watched.transport)));
         self.viewers.entry(router).or_default().insert(watched.transport);
@@ -207,7 +209,7 @@ impl Resources {
 
     fn delete(&mut self, turn: &mut Turn<'_>, token: &str) -> HttpResponse {
         if let Some(resource) = self.by_token.get(token) {
-            let transport = resource.transport;
+            let transport = resource.session.transport();
             match resource.face {
                 Face::Whip => {
                     self.forget(transport);
@@ -229,17 +231,21 @@ impl Resources {
             return HttpResponse::not_found("resource not found");
         };
         match request.if_match {
-            None => return HttpResponse::error(428, "If-Match expected: the ETag of the resource, or * for an ICE restart"),
-            Some(tags) if !matches(tags, &resource.etag) => {
+            None => {
+                return HttpResponse::error(
+                    428,
+                    "If-Match expected: the ETag of the resource, or * for an ICE restart",
+                );
+            }
+            Some(tags) if !matches(tags, resource.session.etag()) => {
                 return HttpResponse::error(412, "If-Match is not the ETag of the resource");
             }
             Some(_) => {}
         }
-        match webrtc::patch(turn.sfu, turn.now, resource.transport, fragment) {
+        match webrtc::patch(turn.sfu, turn.now, &mut resource.session, fragment) {
             Ok(Patched::NoContent) => HttpResponse::empty(204),
             Ok(Patched::Restarted { fragment, etag }) => {
-                resource.etag = quoted(&etag);
-                HttpResponse::new(200, SDP_FRAGMENT, fragment).with("etag", resource.etag.clone())
+                HttpResponse::new(200, SDP_FRAGMENT, fragment).with("etag", etag)
             }
             Err(error) => HttpResponse::error(error.status, &error.message),
         }
@@ -251,9 +257,9 @@ impl Resources {
         let (room, peer) = (percent_encode(&resource.room_id), percent_encode(&resource.peer_id));
         let response = HttpResponse::new(201, SDP, answer)
             .with("location", format!("/{}/{room}/{peer}/{token}", resource.face.path()))
-            .with("etag", resource.etag.clone())
+            .with("etag", resource.session.etag())
             .with("accept-patch", SDP_FRAGMENT);
-        self.by_transport.insert(resource.transport, token.clone());
+        self.by_transport.insert(resource.session.transport(), token.clone());
         self.by_token.insert(token, resource);
         response
     }
@@ -289,13 +295,12 @@ impl Resources {
 }
 
 impl Resource {
-    fn new(face: Face, (room_id, peer_id): (&str, &str), transport: TransportId, etag: &str) -> Self {
+    fn new(face: Face, (room_id, peer_id): (&str, &str), session: Session) -> Self {
         Resource {
             face,
             room_id: room_id.to_owned(),
             peer_id: peer_id.to_owned(),
-            transport,
-            etag: quoted(etag),
+            session,
             consumers: BTreeSet::new(),
         }
     }
@@ -315,10 +320,6 @@ fn matches(if_match: &str, etag: &str) -> bool {
     if_match.trim() == "*" || if_match.split(',').any(|tag| tag.trim() == etag)
 }
 
-fn quoted(etag: &str) -> String {
-    if etag.starts_with('"') { etag.to_owned() } else { format!("\"{etag}\"") }
-}
-
 fn producer_list(producers: &[(MediaKind, ProducerId)]) -> String {
     let name = |kind: &MediaKind| match kind {
         MediaKind::Audio => "audio",
@@ -331,6 +332,3 @@ fn producer_list(producers: &[(MediaKind, ProducerId)]) -> String {
 fn refusal(error: WebRtcError) -> Refusal {
     Refusal { code: error.status, reason: error.message }
 }
-
-#[cfg(test)]
-mod tests;

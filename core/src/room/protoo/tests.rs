@@ -21,12 +21,18 @@ fn the_three_kinds_are_read() {
         parse(r#"{"response":true,"id":3,"ok":true,"data":[]}"#, LIMIT),
         Ok(Frame::Response { id: 3, result: Ok(json!([])) })
     );
-    let refused = |code, reason: &str| Frame::Response { id: 3, result: Err(ErrorResponse { code, reason: reason.into() }) };
+    let refused = |code, reason: &str| Frame::Response {
+        id: 3,
+        result: Err(ErrorResponse { code, reason: reason.into() }),
+    };
     assert_eq!(
         parse(r#"{"response":true,"id":3,"ok":false,"errorCode":403,"errorReason":"no"}"#, LIMIT),
         Ok(refused(403, "no"))
     );
-    assert_eq!(parse(r#"{"response":true,"id":3,"errorCode":"x","errorReason":1}"#, LIMIT), Ok(refused(0, "")));
+    assert_eq!(
+        parse(r#"{"response":true,"id":3,"errorCode":"x","errorReason":1}"#, LIMIT),
+        Ok(refused(0, ""))
+    );
 }
 
 #[test]
@@ -83,7 +89,11 @@ fn size_and_depth_are_bounded() {
     assert!(parse(frame, frame.len()).is_ok());
     let too_long = Malformed { id: None, reason: MalformedReason::TooLong };
     assert_eq!(parse(frame, frame.len() - 1), Err(too_long));
-    let deep = format!(r#"{{"notification":true,"method":"x","data":{{"a":{}1{}}}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        r#"{{"notification":true,"method":"x","data":{{"a":{}1{}}}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     assert_eq!(parse(&deep, LIMIT), Err(Malformed { id: None, reason: MalformedReason::NotJson }));
 }
 
@@ -93,7 +103,10 @@ fn what_is_written_can_be_read() {
     assert!(matches!(parse(&response(2, &json!({})), LIMIT), Ok(Frame::Response { id: 2, result: Ok(_) })));
     assert!(matches!(parse(&notification("x", &json!({})), LIMIT), Ok(Frame::Notification { .. })));
     let error = ErrorResponse { code: 404, reason: "gone".into() };
-    assert_eq!(parse(&error_response(3, 404, "gone"), LIMIT), Ok(Frame::Response { id: 3, result: Err(error) }));
+    assert_eq!(
+        parse(&error_response(3, 404, "gone"), LIMIT),
+        Ok(Frame::Response { id: 3, result: Err(error) })
+    );
     assert_eq!(
         serde_json::from_str::<Value>(&error_response(3, 404, "gone")).unwrap(),
         json!({"response": true, "id": 3, "ok": false, "errorCode": 404, "errorReason": "gone"})
