@@ -6,6 +6,8 @@ mod rooms;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use is::stun::{StunMessage, TransId};
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,8 +17,13 @@ use crate::room::SessionId;
 /// A recorded message of mediasoup-client in Chromium.
 macro_rules! recorded {
     ($name:literal) => {
-        serde_json::from_str::<Value>(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/v3/", $name, ".json")))
-            .unwrap()
+        serde_json::from_str::<Value>(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/golden/v3/",
+            $name,
+            ".json"
+        )))
+        .unwrap()
     };
 }
 use recorded;
@@ -109,6 +116,18 @@ impl World {
         self.input(Input::Timeout);
     }
 
+    /// A STUN request from `remote` to a transport, as a browser sends it.
+    fn check(&mut self, transport: &str, remote: &str) {
+        let ice = self.server.sfu().webrtc_transport(transport.parse().unwrap()).unwrap().ice_parameters;
+        let username = format!("{}:remote", ice.username_fragment);
+        let message = StunMessage::binding_request(&username, TransId::new(), true, 7, 0x6E00_01FF, true);
+        let mut payload = vec![0; 512];
+        let length = message.to_bytes(Some(ice.password.as_bytes()), &mut payload, sha1_hmac).unwrap();
+        let (local, remote) = ("127.0.0.1:40000".parse().unwrap(), remote.parse().unwrap());
+        let payload = &mut payload[..length];
+        self.input(Input::Datagram(Datagram { local, remote, protocol: Protocol::Udp, payload }));
+    }
+
     fn open(&mut self, room_id: &str, peer_id: &str) -> SessionId {
         self.count += 1;
         let session = SessionId(self.count);
@@ -196,11 +215,16 @@ impl World {
         (session, joined)
     }
 
+    /// Produces what was recorded, with a MID and SSRCs that were not there yet.
     fn produce(&mut self, client: &Client, recorded: &Value) -> String {
+        self.count += 1;
+        let mut parameters = recorded["produce"]["rtpParameters"].clone();
+        parameters["mid"] = json!(self.count.to_string());
+        parameters["encodings"] = json!([{ "ssrc": 1_000_000 + self.count }]);
         let data = json!({
             "transportId": client.send,
             "kind": recorded["produce"]["kind"],
-            "rtpParameters": recorded["produce"]["rtpParameters"],
+            "rtpParameters": parameters,
             "appData": { "source": "test" },
         });
         let produced = self.request(client.session, "produce", data).unwrap();
@@ -227,6 +251,12 @@ impl World {
         let ServerStats { sfu, rooms, .. } = self.server.stats();
         [rooms.rooms, rooms.peers, rooms.sessions, sfu.transports, sfu.producers, sfu.consumers]
     }
+}
+
+fn sha1_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key));
+    parts.iter().for_each(|part| context.update(part));
+    context.sign().as_ref().try_into().unwrap()
 }
 
 fn join_data(name: &str, consumes: bool) -> Value {

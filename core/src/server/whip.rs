@@ -209,14 +209,7 @@ impl Resources {
 
     fn delete(&mut self, turn: &mut Turn<'_>, token: &str) -> HttpResponse {
         if let Some(resource) = self.by_token.get(token) {
-            let transport = resource.session.transport();
-            match resource.face {
-                Face::Whip => {
-                    self.forget(transport);
-                    turn.rooms.unpublish(turn.sfu, turn.now, transport);
-                }
-                Face::Whep => self.close(turn.sfu, turn.now, transport),
-            }
+            self.end(turn, resource.session.transport());
         }
         HttpResponse::empty(200)
     }
@@ -262,6 +255,19 @@ impl Resources {
         self.by_transport.insert(resource.session.transport(), token.clone());
         self.by_token.insert(token, resource);
         response
+    }
+
+    /// Closes the transport of a resource and forgets it.
+    fn end(&mut self, turn: &mut Turn<'_>, transport: TransportId) {
+        let token = self.by_transport.get(&transport);
+        match token.and_then(|token| self.by_token.get(token)).map(|resource| resource.face) {
+            Some(Face::Whip) => {
+                self.forget(transport);
+                turn.rooms.unpublish(turn.sfu, turn.now, transport);
+            }
+            Some(Face::Whep) => self.close(turn.sfu, turn.now, transport),
+            None => {}
+        }
     }
 
     /// Closes the transport of a viewer and forgets it.

@@ -350,7 +350,8 @@ impl WebRtcTransport {
         if self.connect_by.is_some_and(|at| at <= now) && !self.is_connected() {
             return TransportChange::Close(CloseReason::ConsentExpired);
         }
-        if self.ice.handle_timeout(now).is_some() {
+        // The tuples stay with the transport until it is forgotten, tuples and all.
+        if self.ice.deadline().is_some_and(|at| at <= now) {
             out.event(Event::IceStateChanged { transport_id: self.id, state: IceState::Disconnected });
             return TransportChange::Close(CloseReason::ConsentExpired);
         }

@@ -40,7 +40,9 @@ pub(super) fn with_transport<T>(
     remote: &RemoteTransport,
     make: impl FnOnce(&mut Sfu, TransportId) -> Result<T, WebRtcError>,
 ) -> Result<T, WebRtcError> {
-    let transport = sfu.create_webrtc_transport(now, router, WebRtcTransportOptions::default())?;
+    // No session watches over the client: one that never connects is to go by itself.
+    let options = WebRtcTransportOptions { connect_timeout: Some(30), ..WebRtcTransportOptions::default() };
+    let transport = sfu.create_webrtc_transport(now, router, options)?;
     let connected = sfu.connect_webrtc_transport(now, transport, &remote.dtls_parameters);
     let made = connected.map_err(WebRtcError::from).and_then(|()| make(sfu, transport));
     if made.is_err() {

@@ -156,8 +156,11 @@ fn a_session_that_does_not_read_is_closed_and_the_others_live_on() {
 fn events_that_nobody_polls_are_dropped_and_counted() {
     let mut world = World::with_limits(Limits { max_queued_events: 1, ..Limits::default() });
     for room in ["r", "s"] {
-        world.arrive(room, "a");
+        let client = world.arrive(room, "a");
+        world.check(&client.send, "192.0.2.1:1000");
+        world.check(&client.receive, "192.0.2.1:1001");
     }
+    world.events.clear();
     world.now += Duration::from_secs(120);
     world.server.handle_input(world.now, Input::Timeout);
     assert!(world.server.stats().sfu.dropped_events > 0);

@@ -78,11 +78,30 @@ fn a_publisher_whose_connection_dies_is_gone() {
     let (page, _) = world.watch("r", "p");
     let response = post(&mut world, "/whip/r/cam", &offer(&recorded!("audio-opus")));
     let location = response.header("location").unwrap();
+    let producer = response.header("x-sansfu-producers").unwrap().strip_prefix("audio=").unwrap();
+    let transport = world.server.sfu().producer(producer.parse().unwrap()).unwrap().transport_id.to_string();
     world.take(page);
-    world.pass(Duration::from_secs(120));
+    world.pass(Duration::from_secs(20));
+    world.check(&transport, "192.0.2.1:1000");
+    // ICE alone is no connection: DTLS has to follow in time.
+    world.pass(Duration::from_millis(9_900));
+    assert_eq!(world.heard(page), []);
+    world.pass(Duration::from_millis(200));
     assert_eq!(methods(&world.heard(page)), ["producerRemoved", "peerClosed"]);
     assert_eq!(world.http("DELETE", location, (None, None), b"").status, 404);
     assert_eq!((world.counts(), world.server.stats().http.whip_resources), ([1, 1, 1, 0, 0, 0], 0));
+    assert_eq!(world.deadline.at, None);
+}
+
+#[test]
+fn a_viewer_that_never_connects_is_gone() {
+    let mut world = World::new();
+    let (a, video) = (world.join("r", "a"), recorded!("video-vp8-single"));
+    world.produce(&a, &video);
+    let viewer = post(&mut world, "/whep/r/a", &receiving(&video));
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.http("DELETE", viewer.header("location").unwrap(), (None, None), b"").status, 404);
+    assert_eq!((world.counts(), world.server.stats().http.whep_resources), ([1, 1, 1, 2, 1, 0], 0));
 }
 
 #[test]
@@ -142,7 +161,7 @@ fn the_newer_publisher_wins() {
     let (page, _) = world.watch("r", "w");
     let older = post(&mut world, "/whip/r/p", &offer(&recorded!("audio-opus")));
     world.take(page);
-    let refused = post(&mut world, "/whip/r/p", "v=0\r\n");
+    let refused = post(&mut world, "/whip/r/p", "nonsense");
     assert_eq!(refused.status, 400);
     assert_eq!(world.heard(page), [], "a refused offer changes nothing");
     let newer = post(&mut world, "/whip/r/p", &offer(&recorded!("video-vp8-single")));

@@ -152,8 +152,11 @@ fn transports_connect_once_and_restart_ice() {
     let dtls = recorded!("video-vp8-single")["connect"]["dtlsParameters"].clone();
     let connect = json!({ "transportId": client.send, "dtlsParameters": dtls });
     assert_eq!(world.request(client.session, "connectWebRtcTransport", connect.clone()), Ok(json!({})));
-    let again = world.request(client.session, "connectWebRtcTransport", connect);
-    assert_eq!(again.map_err(|(code, _)| code), Err(409));
+    let mut other = connect.clone();
+    other["dtlsParameters"]["fingerprints"][0]["value"] = json!(["AB"; 32].join(":"));
+    let refused = world.request(client.session, "connectWebRtcTransport", other);
+    assert_eq!(refused.map_err(|(code, _)| code), Err(409));
+    assert_eq!(world.request(client.session, "connectWebRtcTransport", connect), Ok(json!({})));
     let restart = json!({ "transportId": client.send });
     let first = world.request(client.session, "restartIce", restart.clone()).unwrap();
     let second = world.request(client.session, "restartIce", restart).unwrap();
@@ -274,9 +277,10 @@ fn a_peer_that_leaves_takes_everything_along() {
     assert_eq!(world.counts(), [0; 6]);
     assert_eq!(world.server.stats().sfu.routers, 0);
     // Late words of the dead are not heard.
+    world.take(a.session);
     world.say(a.session, r#"{"request":true,"id":1,"method":"join"}"#);
     world.close(a.session);
-    assert!(world.frames.get(&a.session).is_none_or(Vec::is_empty) || world.take(a.session).len() == 1);
+    assert_eq!((world.take(a.session), world.counts()), (vec![], [0; 6]));
 }
 
 #[test]
@@ -356,11 +360,22 @@ fn a_client_killed_without_goodbye_is_gone_after_the_consent_timeout() {
     let mut world = World::new();
     let (a, b) = (world.join("r", "a"), world.join("r", "b"));
     world.produce(&a, &recorded!("audio-opus"));
-    world.pass(Duration::from_secs(120));
+    world.take(b.session);
+    world.check(&a.send, "192.0.2.1:1000");
+    world.pass(Duration::from_secs(20));
+    world.check(&a.send, "192.0.2.1:1000");
+    world.pass(Duration::from_millis(29_900));
+    assert!(world.closed.is_empty());
+    world.pass(Duration::from_millis(200));
     assert_eq!(world.closed[&a.session].0, close_code::MEDIA_LOST);
-    assert_eq!(world.closed[&b.session].0, close_code::MEDIA_LOST);
-    assert_eq!(world.counts(), [0; 6]);
+    assert!(methods(&world.heard(b.session)).ends_with(&["consumerClosed", "peerClosed"]));
     assert!(world.events.iter().any(|event| matches!(event, Event::TransportClosed { .. })));
+    assert_eq!(world.counts(), [1, 1, 1, 2, 0, 0]);
+    // The other one has never connected its transports: it lives as long as its session.
+    world.pass(Duration::from_secs(3_600));
+    assert_eq!(world.closed.len(), 1);
+    world.close(b.session);
+    assert_eq!((world.counts(), world.server.stats().sfu.tuples), ([0; 6], 0));
     assert_eq!(world.deadline.at, None, "nothing is waited for any more");
 }
 
