@@ -23,6 +23,10 @@ const FIRST_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How often a flight is sent again. The last time is after the 40 seconds that the library gives a whole handshake.
 const RETRIES: usize = 7;
 
+/// Timers run at least that long. While a flight has a gap the library would acknowledge what it has at once, and again, and
+/// so on without end.
+const SHORTEST_TIMER: Duration = Duration::from_millis(50);
+
 /// For how long a handshake that has begun is not given up for another hello. A hello that a stranger has sent, or damaged,
 /// leads nowhere; the client's own is repeated until it is answered. Longer than a round trip, shorter than a client's
 /// patience.
@@ -272,10 +276,10 @@ impl DtlsConnection for DimplConnection {
             Output::BufferTooSmall { needed } => ConnectionOutput::BufferTooSmall(needed),
             Output::Timeout(at) => {
                 let is_soon = at.saturating_duration_since(self.now) < NO_DEADLINE;
-                ConnectionOutput::Timeout(is_soon.then_some(at))
+                ConnectionOutput::Timeout(is_soon.then(|| at.max(self.now + SHORTEST_TIMER)))
             }
             // The library may learn other kinds of output; nothing is known that they could be good for.
-            _ => ConnectionOutput::Timeout(Some(self.now)),
+            _ => ConnectionOutput::Timeout(Some(self.now + SHORTEST_TIMER)),
         }
     }
 }

@@ -310,6 +310,48 @@ fn lost_datagrams_are_sent_again() {
     }
 }
 
+/// The library would acknowledge the rest of such a flight without end.
+#[test]
+fn a_gap_in_a_flight_is_waited_for_in_peace() {
+    let config = DimplBackendConfig { mtu: 256, ..Default::default() };
+    let mut pair = Pair::new(backend_with(1, config.clone()), backend_with(2, config));
+    pair.start();
+    let begin = pair.now;
+    let mut client_count = 0;
+    let hello_count = {
+        while pair.deliver(CLIENT, &mut |_, packet| vec![packet]) {}
+        pair.sent[CLIENT].len()
+    };
+    pair.run_with(Duration::from_secs(5), &mut |from, packet| {
+        client_count += usize::from(from == CLIENT);
+        let is_lost = from == CLIENT && (client_count == 1 || client_count > 4);
+        if is_lost { vec![] } else { vec![packet] }
+    });
+    assert!(pair.sent[CLIENT].len() > hello_count + 1);
+    assert_eq!(pair.ends[SERVER].state(), DtlsState::Connecting);
+    assert!(pair.sent[SERVER].len() < 200, "{} in {:?}", pair.sent[SERVER].len(), pair.now - begin);
+    pair.run();
+    assert_eq!(pair.states(), [DtlsState::Connected; 2]);
+}
+
+#[test]
+fn deadlines_lie_ahead() {
+    let mut rng = Rng::from_seed([17; 32]);
+    for _ in 0..20 {
+        let mut pair = Pair::new(backend(1), backend(2));
+        pair.start();
+        for _ in 0..400 {
+            let network = &mut |_, packet| if rng.below(2) == 0 { vec![] } else { vec![packet] };
+            while pair.deliver(CLIENT, network) | pair.deliver(SERVER, network) {}
+            let Some(next) = pair.ends.iter().filter_map(DtlsTransport::deadline).min() else { break };
+            assert!(next > pair.now);
+            pair.now = next;
+            pair.ends[CLIENT].handle_timeout(next);
+            pair.ends[SERVER].handle_timeout(next);
+        }
+    }
+}
+
 #[test]
 fn a_peer_that_never_answers_fails_in_time() {
     let mut pair = Pair::new(backend(1), backend(2));
