@@ -61,10 +61,8 @@ impl Certificate {
     /// What is wrong with which of the two.
     pub fn from_pem(certificate_pem: &str, private_key_pem: &str) -> Result<Self, CertificateError> {
         let blocks = pem_blocks(certificate_pem, "certificate")?;
-        let certificate_der = blocks
-            .into_iter()
-            .find_map(|(label, der)| (label == "CERTIFICATE").then_some(der))
-            .ok_or(CertificateError::NotPem("certificate"))?;
+        let block = blocks.iter().find(|block| block.label == "CERTIFICATE");
+        let certificate_der = block.ok_or(CertificateError::NotPem("certificate"))?.decode("certificate")?;
         let certificate = x509_cert::Certificate::from_der(&certificate_der)
             .map_err(|_| CertificateError::Malformed("certificate"))?;
         let algorithm = &certificate.tbs_certificate().subject_public_key_info().algorithm;
@@ -212,12 +210,13 @@ impl BuilderProfile for SelfSigned {
 fn private_key_from_pem(pem: &str) -> Result<Vec<u8>, CertificateError> {
     // `openssl ecparam -genkey` puts a block with the curve before the key.
     let blocks = pem_blocks(pem, "private key")?;
-    let (label, der) = blocks
-        .into_iter()
-        .find(|(label, _)| label.ends_with("PRIVATE KEY"))
+    let block = blocks
+        .iter()
+        .find(|block| block.label.ends_with("PRIVATE KEY"))
         .ok_or(CertificateError::NotPem("private key"))?;
-    match label.as_str() {
+    match block.label {
         "PRIVATE KEY" => {
+            let der = block.decode("private key")?;
             let info = PrivateKeyInfoRef::try_from(der.as_slice())
                 .map_err(|_| CertificateError::Malformed("private key"))?;
             let curve = info.algorithm.parameters_oid().ok();
@@ -225,7 +224,7 @@ fn private_key_from_pem(pem: &str) -> Result<Vec<u8>, CertificateError> {
             Ok(der)
         }
         // The curve is in there too, or follows from the certificate: the backend reads it.
-        "EC PRIVATE KEY" => Ok(der),
+        "EC PRIVATE KEY" => block.decode("private key"),
         "ENCRYPTED PRIVATE KEY" => Err(CertificateError::Encrypted),
         "RSA PRIVATE KEY" => Err(CertificateError::Rsa("private key")),
         _ => Err(CertificateError::UnsupportedKey("private key")),
@@ -244,28 +243,38 @@ fn require_curve(
     }
 }
 
-/// The labels and contents of the PEM blocks of a text.
-fn pem_blocks(text: &str, what: &'static str) -> Result<Vec<(String, Vec<u8>)>, CertificateError> {
+/// A block of a PEM text.
+struct PemBlock<'a> {
+    label: &'a str,
+    /// From its first line to its last.
+    text: &'a str,
+}
+
+impl PemBlock<'_> {
+    fn decode(&self, what: &'static str) -> Result<Vec<u8>, CertificateError> {
+        // Old encrypted keys have headers, which PEM proper does not know (RFC 7468 section 2).
+        if self.text.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(CertificateError::Encrypted);
+        }
+        let (_, document) = Document::from_pem(self.text).map_err(|_| CertificateError::Malformed(what))?;
+        Ok(document.as_bytes().to_vec())
+    }
+}
+
+fn pem_blocks<'a>(text: &'a str, what: &'static str) -> Result<Vec<PemBlock<'a>>, CertificateError> {
     const BEGIN: &str = "-----BEGIN ";
     if text.len() > MAX_PEM_LEN {
         return Err(CertificateError::Malformed(what));
     }
-    let starts = text.match_indices(BEGIN).map(|(at, _)| at);
-    let mut blocks = Vec::new();
-    for start in starts {
-        let block = text.get(start..).unwrap_or_default();
-        let label = block.get(BEGIN.len()..).and_then(|rest| rest.split("-----").next()).unwrap_or_default();
+    let read_block = |(start, _)| {
+        let block: &str = text.get(start..)?;
+        let label = block.get(BEGIN.len()..)?.split("-----").next()?;
         let end_line = format!("-----END {label}-----");
-        let end = block.find(&end_line).ok_or(CertificateError::Malformed(what))? + end_line.len();
-        // Old encrypted keys have headers, which PEM proper does not know.
-        if block.get(..end).is_some_and(|block| block.contains("Proc-Type: 4,ENCRYPTED")) {
-            return Err(CertificateError::Encrypted);
-        }
-        let (label, document) = Document::from_pem(block.get(..end).unwrap_or_default())
-            .map_err(|_| CertificateError::Malformed(what))?;
-        blocks.push((label.to_owned(), document.as_bytes().to_vec()));
-    }
-    Ok(blocks)
+        let end = block.find(&end_line)? + end_line.len();
+        Some(PemBlock { label, text: block.get(..end)? })
+    };
+    let blocks: Option<Vec<_>> = text.match_indices(BEGIN).map(read_block).collect();
+    blocks.ok_or(CertificateError::Malformed(what))
 }
 
 #[cfg(test)]

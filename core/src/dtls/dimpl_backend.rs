@@ -5,15 +5,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::crypto::{Buf, CryptoProvider, HashAlgorithm};
-use dimpl::{Config, Dtls, DtlsCertificate, Error, Output, ProtocolVersion};
+use dimpl::{Config, Dtls, DtlsCertificate, Error, Output, ProtocolVersion, UnexpectedMessageError};
 
 use super::certificate::{Certificate, CertificateError};
-use super::record::{Phase, has_server_hello, is_useful};
+use super::record::{Phase, client_hello_random, is_useful};
 use super::{ConnectionOutput, DtlsBackend, DtlsConnection, DtlsFailure, DtlsRole};
 use crate::ortc::DtlsFingerprint;
 
 /// A deadline further away than that is the library's way to say that there is none.
 const NO_DEADLINE: Duration = Duration::from_secs(60 * 60);
+
+/// After how long a flight that is not answered is sent again at first; then after twice that, and so on. Shorter than the
+/// second of RFC 9147 section 5.8.2, which has in view hosts that have never heard of each other: people are waiting, and
+/// ICE has seen the path to work.
+const FIRST_RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// How often a flight is sent again. The last time is after the 40 seconds that the library gives a whole handshake.
+const RETRIES: usize = 7;
+
+/// Timers run at least that long. While a flight has a gap the library would acknowledge what it has at once, and again, and
+/// so on without end.
+const SHORTEST_TIMER: Duration = Duration::from_millis(50);
+
+/// For how long a handshake that has begun is not given up for another hello. A hello that a stranger has sent, or damaged,
+/// leads nowhere; the client's own is repeated until it is answered. Longer than a round trip, shorter than a client's
+/// patience.
+const HELLO_PRECEDENCE: Duration = Duration::from_millis(200);
 
 /// Smallest datagram size that leaves room for a useful fragment, bytes.
 const MIN_MTU: usize = 256;
@@ -50,7 +67,12 @@ impl DimplBackend {
     /// [`CertificateError::KeyMismatch`] if the private key is not that of the certificate, and
     /// [`CertificateError::Refused`] if the library does not take the settings.
     pub fn new(certificate: &Certificate, config: DimplBackendConfig) -> Result<Self, CertificateError> {
-        let mut builder = Config::builder().mtu(config.mtu.max(MIN_MTU));
+        // No cookies: that the client is where it says was proved by ICE, and a round trip is saved.
+        let mut builder = Config::builder()
+            .mtu(config.mtu.max(MIN_MTU))
+            .use_server_cookie(false)
+            .flight_start_rto(FIRST_RETRY_AFTER)
+            .flight_retries(RETRIES);
         if let Some(crypto) = config.crypto {
             builder = builder.with_crypto_provider(crypto);
         }
@@ -74,7 +96,17 @@ impl DtlsBackend for DimplBackend {
     fn connect(&self, role: DtlsRole, now: Instant) -> Box<dyn DtlsConnection> {
         let dtls = self.shared.start(role, now);
         let shared = self.shared.clone();
-        Box::new(DimplConnection { shared, role, dtls, now, is_committed: false, is_connected: false })
+        Box::new(DimplConnection {
+            shared,
+            role,
+            dtls,
+            now,
+            begun: None,
+            hello_random: None,
+            has_sent: false,
+            is_connected: false,
+            is_spent: false,
+        })
     }
 
     fn fingerprints(&self) -> &[DtlsFingerprint] {
@@ -105,9 +137,16 @@ struct DimplConnection {
     role: DtlsRole,
     dtls: Dtls,
     now: Instant,
-    /// Whether a ServerHello was sent: the client holds to this handshake and would not take part in another.
-    is_committed: bool,
+    /// When the first datagram came to this instance of the library.
+    begun: Option<Instant>,
+    /// The random value of the hello that this instance, a server, has taken.
+    hello_random: Option<[u8; 32]>,
+    /// Whether this instance has sent anything. From then on a client holds to this handshake and would take part in no
+    /// other.
+    has_sent: bool,
     is_connected: bool,
+    /// Whether the library has given up after the handshake. The keys of SRTP are as good as before.
+    is_spent: bool,
 }
 
 impl DimplConnection {
@@ -122,27 +161,67 @@ impl DimplConnection {
     /// Every error of the library leaves it in an undefined state, with two exceptions; but a stranger's datagram must not
     /// end a connection. So what can be replaced is replaced.
     fn survive(&mut self, error: Error) -> Result<(), DtlsFailure> {
+        if self.is_replaceable() {
+            self.replace();
+            return Ok(());
+        }
         match error {
             // Returned before anything was changed. The client sends again what was not taken.
             Error::ReceiveQueueFull => Ok(()),
-            Error::UnexpectedMessage(dimpl::UnexpectedMessageError::UnrecognizedAutoServerResponse) => Ok(()),
-            Error::Timeout(_) => Err(DtlsFailure::Timeout),
-            // A server that has not answered with its own hello has nothing to lose: the client's next hello begins anew.
-            _ if self.role == DtlsRole::Server && !self.is_committed => {
-                self.dtls = self.shared.start(self.role, self.now);
-                self.dtls.handle_timeout(self.now).map_err(|_| DtlsFailure::Timeout)
+            Error::UnexpectedMessage(UnexpectedMessageError::UnrecognizedAutoServerResponse) => Ok(()),
+            // Our last flight may never have been acknowledged, while the peer has long been sending media. Whether it is
+            // still there is for ICE to say.
+            Error::Timeout(_) if self.is_connected => {
+                self.is_spent = true;
+                Ok(())
             }
+            Error::Timeout(_) => Err(DtlsFailure::Timeout),
             error => Err(DtlsFailure::Protocol(error.to_string())),
         }
+    }
+
+    /// Whether there is nothing to lose: a server that has not answered waits for a hello, as a new one would.
+    fn is_replaceable(&self) -> bool {
+        self.role == DtlsRole::Server && !self.has_sent
+    }
+
+    fn replace(&mut self) {
+        self.dtls = self.shared.start(self.role, self.now);
+        self.begun = None;
+        self.hello_random = None;
+        self.has_sent = false;
+        // A new instance has no timer that could fail.
+        let _ = self.dtls.handle_timeout(self.now);
+    }
+
+    /// Whether the beginning of a ClientHello is to be handled, by this instance or by a new one in its place.
+    fn admit_hello(&mut self, random: [u8; 32]) -> bool {
+        let is_other = self.hello_random.is_some_and(|taken| taken != random);
+        let is_old =
+            self.begun.is_some_and(|begun| self.now.saturating_duration_since(begun) > HELLO_PRECEDENCE);
+        if is_old && (is_other || !self.has_sent) {
+            self.replace();
+        } else if is_other {
+            return false;
+        }
+        self.hello_random = Some(random);
+        true
     }
 }
 
 impl DtlsConnection for DimplConnection {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        if !is_useful(datagram, self.phase()) {
+        if self.is_spent || !is_useful(datagram, self.phase()) {
             return Ok(());
         }
         self.handle_timeout(now)?;
+        if self.role == DtlsRole::Server && !self.is_connected {
+            let random = client_hello_random(datagram);
+            if random.is_some_and(|random| !self.admit_hello(random)) {
+                return Ok(());
+            }
+        }
+        self.begun.get_or_insert(self.now);
         match self.dtls.handle_packet(datagram) {
             Ok(()) => Ok(()),
             Err(error) => self.survive(error),
@@ -152,6 +231,9 @@ impl DtlsConnection for DimplConnection {
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsFailure> {
         // The library's clock does not run backwards, whatever the caller says.
         self.now = self.now.max(now);
+        if self.is_spent {
+            return Ok(());
+        }
         match self.dtls.handle_timeout(self.now) {
             Ok(()) => Ok(()),
             Err(error) => self.survive(error),
@@ -159,19 +241,25 @@ impl DtlsConnection for DimplConnection {
     }
 
     fn send(&mut self, data: &[u8]) -> Result<(), DtlsFailure> {
+        if self.is_spent {
+            return Err(DtlsFailure::Timeout);
+        }
         let sent = self.dtls.send_application_data(data);
         sent.map(|_| ()).map_err(|error| DtlsFailure::Protocol(error.to_string()))
     }
 
     fn close(&mut self) {
         // It fails only when there is nothing to close.
-        let _ = self.dtls.close();
+        let _ = if self.is_spent { Ok(()) } else { self.dtls.close() };
     }
 
     fn poll<'a>(&mut self, buffer: &'a mut [u8]) -> ConnectionOutput<'a> {
+        if self.is_spent {
+            return ConnectionOutput::Timeout(None);
+        }
         match self.dtls.poll_output(buffer) {
             Output::Packet(packet) => {
-                self.is_committed |= has_server_hello(packet);
+                self.has_sent = true;
                 ConnectionOutput::Packet(packet)
             }
             Output::PeerCert(certificate) => ConnectionOutput::PeerCertificate(certificate),
@@ -188,10 +276,10 @@ impl DtlsConnection for DimplConnection {
             Output::BufferTooSmall { needed } => ConnectionOutput::BufferTooSmall(needed),
             Output::Timeout(at) => {
                 let is_soon = at.saturating_duration_since(self.now) < NO_DEADLINE;
-                ConnectionOutput::Timeout(is_soon.then_some(at))
+                ConnectionOutput::Timeout(is_soon.then(|| at.max(self.now + SHORTEST_TIMER)))
             }
             // The library may learn other kinds of output; nothing is known that they could be good for.
-            _ => ConnectionOutput::Timeout(Some(self.now)),
+            _ => ConnectionOutput::Timeout(Some(self.now + SHORTEST_TIMER)),
         }
     }
 }

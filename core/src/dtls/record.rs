@@ -57,27 +57,18 @@ pub(super) fn is_useful(mut datagram: &[u8], phase: Phase) -> bool {
     count > 0
 }
 
-/// Whether a datagram of ours carries a ServerHello, a HelloRetryRequest not counted: from then on the client is committed
-/// to this very handshake.
-pub(super) fn has_server_hello(mut datagram: &[u8]) -> bool {
-    while let Some((record, rest)) = split_record(datagram) {
-        if record.epoch == 0 && record.content_type == HANDSHAKE {
-            let (kind, body) = (record.body.first(), record.body.get(HANDSHAKE_HEADER_LEN..));
-            let random = body.and_then(|body| body.get(2..34));
-            if kind == Some(&2) && random != Some(&HELLO_RETRY_REQUEST) {
-                return true;
-            }
-        }
-        datagram = rest;
+/// The random value of the ClientHello in plaintext with whose beginning a datagram begins.
+pub(super) fn client_hello_random(datagram: &[u8]) -> Option<[u8; 32]> {
+    const CLIENT_HELLO: u8 = 1;
+    let (record, _) = split_record(datagram)?;
+    let is_plaintext_handshake = record.epoch == 0 && record.content_type == HANDSHAKE;
+    let is_first_fragment = record.body.get(6..9) == Some(&[0, 0, 0]);
+    if !is_plaintext_handshake || record.body.first() != Some(&CLIENT_HELLO) || !is_first_fragment {
+        return None;
     }
-    false
+    // Behind the version (RFC 5246 section 7.4.1.2).
+    record.body.get(HANDSHAKE_HEADER_LEN + 2..HANDSHAKE_HEADER_LEN + 34)?.try_into().ok()
 }
-
-/// The random value that makes a ServerHello a HelloRetryRequest (RFC 8446 section 4.1.3).
-const HELLO_RETRY_REQUEST: [u8; 32] = [
-    0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11, 0xBE, 0x1D, 0x8C, 0x02, 0x1E, 0x65, 0xB8, 0x91, 0xC2,
-    0xA2, 0x11, 0x16, 0x7A, 0xBB, 0x8C, 0x5E, 0x07, 0x9E, 0x09, 0xE2, 0xC8, 0xA8, 0x33, 0x9C,
-];
 
 struct Record<'a> {
     content_type: u8,
@@ -203,16 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn server_hello_is_told_from_retry_request() {
-        let hello = |random: &[u8]| {
-            let mut body = vec![0xFE, 0xFD];
-            body.extend(random);
-            let mut fragment = fragment(0, 34, 0, &body);
-            fragment[0] = 2;
-            record(22, 0, &fragment)
-        };
-        assert!(has_server_hello(&hello(&[5; 32])));
-        assert!(!has_server_hello(&hello(&HELLO_RETRY_REQUEST)));
-        assert!(!has_server_hello(&record(22, 0, &fragment(0, 10, 0, &[0; 10]))));
+    fn the_random_is_at_the_beginning_of_a_hello() {
+        let body: Vec<u8> = (0..60).collect();
+        let random = Some(std::array::from_fn(|at| at as u8 + 2));
+        assert_eq!(client_hello_random(&record(22, 0, &fragment(0, 100, 0, &body))), random);
+        assert_eq!(client_hello_random(&record(22, 0, &fragment(0, 60, 0, &body))), random);
+        assert_eq!(client_hello_random(&record(22, 0, &fragment(0, 100, 40, &body))), None);
+        assert_eq!(client_hello_random(&record(22, 0, &fragment(0, 100, 0, &body[..33]))), None);
+        assert_eq!(client_hello_random(&record(22, 1, &fragment(0, 60, 0, &body))), None);
+        assert_eq!(client_hello_random(&record(23, 0, &fragment(0, 60, 0, &body))), None);
+        let mut server_hello = fragment(0, 60, 0, &body);
+        server_hello[0] = 2;
+        assert_eq!(client_hello_random(&record(22, 0, &server_hello)), None);
+        assert_eq!(client_hello_random(&[]), None);
     }
 }

@@ -178,22 +178,10 @@ fn rtcp_key_is_used_up_after_two_to_the_31() {
 fn rollover_is_followed_forwards_and_backwards() {
     for profile in PROFILES {
         let (sender, mut receiver) = pair(profile, 4);
+        // Never more than half a round ahead: that is as far as it can be told.
         let order = [
-            65_530,
-            65_535,
-            65_537,
-            65_536,
-            65_534,
-            65_538,
-            65_533,
-            131_000 - 40_000,
-            131_070,
-            131_073,
-            131_071,
-            131_072,
-            196_608 - 3,
-            196_608 + 5,
-            196_608 - 1,
+            65_530, 65_535, 65_537, 65_536, 65_534, 65_538, 65_533, 98_000, 120_000, 131_070, 131_073,
+            131_071, 131_072, 160_000, 190_000, 196_605, 196_613, 196_607, 196_608,
         ];
         for index in order {
             let packet = sealed(&sender, 4, index);

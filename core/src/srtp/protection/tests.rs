@@ -39,7 +39,7 @@ fn rfc_3711_b3_key_derivation() {
 }
 
 /// RFC 7714 section 16: the packet with "Gallia est omnis divisa in partes tres".
-const RTP: &str = "8040f17b 8041f8d3 5501a0b2 47616c6c 6961206f 6d6e6973 20657374 20646976 69736120 696e2070
+const RTP: &str = "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070
                    61727465 73207472 6573";
 /// RFC 7714 section 17.
 const RTCP: &str = "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef
