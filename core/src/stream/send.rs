@@ -50,8 +50,7 @@ pub struct SendStream {
     /// Sender reports whose echo may still come: the middle of their NTP time, and when they were sent.
     reports: HistoryBuf<(u32, Instant), 4>,
     rtt: Option<Duration>,
-    /// Which packets were resent when; empty until the first one is.
-    resent: Vec<Option<(u64, Instant)>>,
+    resent: ResentPackets,
     fraction_lost: u8,
     packets_lost: i32,
     counters: Counters,
@@ -64,6 +63,21 @@ struct Newest {
     out_ext: u64,
     timestamp: u32,
     at: Instant,
+}
+
+/// Which packets were resent when, each in the place that its number gives it; no places until the first one is. Consumers are
+/// many, so a place is kept to 8 bytes.
+#[derive(Debug, Clone)]
+struct ResentPackets {
+    epoch: Option<Instant>,
+    places: Vec<Resent>,
+}
+
+/// The low bits of the packet's number, 0 for none, and the time since the epoch modulo 2³² ms.
+#[derive(Debug, Clone, Copy)]
+struct Resent {
+    out_ext: u32,
+    at_ms: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,7 +138,7 @@ impl SendStream {
             score: Score::default(),
             reports: HistoryBuf::new(),
             rtt: None,
-            resent: Vec::new(),
+            resent: ResentPackets { epoch: None, places: Vec::new() },
             fraction_lost: 0,
             packets_lost: 0,
             counters: Counters::default(),
@@ -170,15 +184,11 @@ impl SendStream {
     /// Whether to send a packet again that a NACK asks for: not when it was sent again less than a round trip (at least 20 ms)
     /// ago, since that one may still be on its way. Where no `rtt` is known: [`DEFAULT_RTT`].
     pub fn on_nack_request(&mut self, now: Instant, rtt: Duration, out_ext: u64) -> bool {
-        if self.resent.is_empty() {
-            self.resent = vec![None; RESENT_SLOTS];
-        }
-        let Some(slot) = self.resent.get_mut(out_ext as usize % RESENT_SLOTS) else { return false };
-        let before = slot.filter(|&(number, _)| number == out_ext);
-        if before.is_some_and(|(_, at)| now < at + rtt.max(MIN_RESEND_SPACING)) {
+        let before = self.resent.last(now, out_ext);
+        if before.is_some_and(|ago| ago < rtt.max(MIN_RESEND_SPACING)) {
             return false;
         }
-        *slot = Some((out_ext, now));
+        self.resent.note(now, out_ext);
         self.counters.repaired += u64::from(before.is_none());
         true
     }
@@ -300,6 +310,30 @@ impl SendStream {
             retransmitted: saturate(counters.retransmitted - before.retransmitted),
         });
         self.scored = (counters, self.packets_lost);
+    }
+}
+
+impl ResentPackets {
+    fn note(&mut self, now: Instant, out_ext: u64) {
+        if self.places.is_empty() {
+            self.epoch = Some(now);
+            self.places = vec![Resent { out_ext: 0, at_ms: 0 }; RESENT_SLOTS];
+        }
+        let at_ms = self.since_epoch_ms(now);
+        if let Some(place) = self.places.get_mut(out_ext as usize % RESENT_SLOTS) {
+            *place = Resent { out_ext: out_ext as u32, at_ms };
+        }
+    }
+
+    /// How long ago the packet was resent; `None` if it was not, or that is forgotten.
+    fn last(&self, now: Instant, out_ext: u64) -> Option<Duration> {
+        let place = self.places.get(out_ext as usize % RESENT_SLOTS)?;
+        let passed_ms = self.since_epoch_ms(now).wrapping_sub(place.at_ms);
+        (place.out_ext == out_ext as u32 && out_ext != 0).then(|| Duration::from_millis(passed_ms.into()))
+    }
+
+    fn since_epoch_ms(&self, now: Instant) -> u32 {
+        self.epoch.map_or(0, |epoch| now.saturating_duration_since(epoch).as_millis() as u32)
     }
 }
 

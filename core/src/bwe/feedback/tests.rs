@@ -171,3 +171,19 @@ fn everything_that_arrives_is_reported_with_its_time() {
 fn arrivals(reports: Vec<Report>) -> impl Iterator<Item = (u16, i64)> {
     reports.into_iter().flat_map(|(_, packets)| packets).filter_map(|(number, at)| Some((number, at?)))
 }
+
+#[test]
+fn whatever_numbers_come_messages_stay_bounded_and_end() {
+    let mut rng = Rng::from_seed([71; 32]);
+    let start = Instant::now();
+    let mut recorder = TransportFeedbackRecorder::new(start);
+    let mut now = start;
+    for _ in 0..50_000 {
+        now += Duration::from_micros(u64::from(rng.below(20_000)) * u64::from(rng.below(20)));
+        recorder.on_packet(now, rng.next_u32() as u16 >> rng.below(16), rng.next_u32());
+        if rng.below(30) == 0 {
+            assert!(written(&mut recorder, now).len() <= 1_024);
+            assert!(!recorder.is_due(now));
+        }
+    }
+}

@@ -235,3 +235,48 @@ fn everything_arrives_over_a_bad_link() {
     assert!(stream.stats(start).packets_repaired as i64 >= lost);
     assert_eq!(stream.nack_deadline(), None);
 }
+
+/// Consumers derive SRTP indices from these numbers: one that is given twice could give a key stream away.
+#[test]
+fn no_number_is_given_twice_whatever_comes() {
+    for seed in 0..20 {
+        let mut rng = Rng::from_seed([seed; 32]);
+        let mut now = Instant::now();
+        let mut stream = stream(true);
+        let mut got = BTreeSet::new();
+        let mut highest = 0;
+        let (mut seq, mut rtx_seq) = (rng.next_u32() as u16, 0u16);
+        for _ in 0..20_000 {
+            now += Duration::from_micros(u64::from(rng.below(3_000)));
+            match rng.below(400) {
+                0 => seq = rng.next_u32() as u16,
+                1 => seq = seq.wrapping_sub(rng.below(3_000) as u16),
+                2 => seq = seq.wrapping_add(rng.below(6_000) as u16),
+                3..60 => seq = seq.wrapping_sub(rng.below(4) as u16),
+                _ => seq = seq.wrapping_add(1),
+            }
+            rtx_seq = rtx_seq.wrapping_add(rng.below(3) as u16);
+            let received = match rng.below(6) {
+                0 => stream.receive_rtx(now, seq.wrapping_sub(rng.below(20) as u16), 1, rtx_seq),
+                _ => stream.receive(now, seq, rng.next_u32(), 1),
+            };
+            match received {
+                Received::New { ext_seq } | Received::Recovered { ext_seq } => assert!(got.insert(ext_seq)),
+                Received::Restarted { ext_seq } => {
+                    assert!(ext_seq > highest + 100, "nothing before belongs to it");
+                    assert!(got.insert(ext_seq));
+                }
+                Received::Duplicate | Received::TooOld => {}
+            }
+            highest = got.last().copied().unwrap_or(0);
+            if rng.below(50) == 0 {
+                nacks(&mut stream, now);
+                let [block, _] = stream.report_blocks(now);
+                assert!(block.is_none_or(|block| block.cumulative_lost >= 0));
+            }
+            assert_eq!(stream.highest().unwrap_or(0), highest);
+        }
+        let restarts = got.iter().zip(got.iter().skip(1)).filter(|(a, b)| *b - *a > 3_000).count();
+        assert!(restarts > 5, "{restarts}");
+    }
+}

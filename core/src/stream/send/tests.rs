@@ -123,7 +123,7 @@ fn the_memory_of_resent_packets_is_bounded() {
     for out_ext in 1..100_000 {
         assert!(stream.on_nack_request(start, DEFAULT_RTT, out_ext));
     }
-    assert_eq!(stream.resent.len(), RESENT_SLOTS);
+    assert_eq!(stream.resent.places.len(), RESENT_SLOTS);
     assert!(!stream.on_nack_request(start, DEFAULT_RTT, 99_999));
     assert!(stream.on_nack_request(start, DEFAULT_RTT, 99_999 - RESENT_SLOTS as u64), "forgotten");
 }
