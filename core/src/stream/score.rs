@@ -62,7 +62,7 @@ impl Score {
         let mut weights = 0;
         // The oldest weighs 1, the newest as much as there are intervals.
         for weight in 1..=self.length {
-            let index = (self.next + HISTORY - self.length - 1 + weight) % HISTORY;
+            let index = (self.next + HISTORY - self.length + weight - 1) % HISTORY;
             sum += u32::from(self.history[index]) * weight as u32;
             weights += weight as u32;
         }
