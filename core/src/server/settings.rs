@@ -1,0 +1,339 @@
+//! The flags and environment variables of the server binaries, as a pure function from texts to [`Settings`].
+//!
+//! Both runtimes have the same flags because both parse them here. Every flag has an environment variable of the same name
+//! (`--rtc-port` is `SANSFU_RTC_PORT`; several values separated by commas); the flag wins.
+mod flags;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::ServerConfig;
+use crate::config::{CertificateSource, Config, ListenAddress};
+use crate::ortc::RtpCodecCapability;
+use crate::room::Limits;
+use flags::{FLAGS, Flag};
+
+/// What a command line asks for.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Run the server.
+    Run(Box<Settings>),
+    /// Print this text about the flags, and end well.
+    Help(String),
+    /// Print this line, and end well.
+    Version(String),
+}
+
+/// Everything that a server binary is told from outside.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address of HTTP and WebSocket. 127.0.0.1:3000; port 0: any free one.
+    pub http: SocketAddr,
+    /// The IPv4 addresses for media.
+    pub rtc_ipv4: RtcAddresses<Ipv4Addr>,
+    /// The IPv6 addresses for media.
+    pub rtc_ipv6: RtcAddresses<Ipv6Addr>,
+    /// The UDP port of worker 0; worker i has this port plus i. 40000; 0: any free ones.
+    pub rtc_port: u16,
+    /// The address that clients are told instead of the IPv4 ones, for hosts behind a 1:1 NAT.
+    pub rtc_announced_ipv4: Option<Ipv4Addr>,
+    /// The address that clients are told instead of the IPv6 ones.
+    pub rtc_announced_ipv6: Option<Ipv6Addr>,
+    /// Workers, each with a thread and a port of its own; `None`: as many as the machine has cores.
+    pub num_workers: Option<usize>,
+    /// A PEM file with the certificate for DTLS; `None`: a new one at every start.
+    pub dtls_certificate_file: Option<PathBuf>,
+    /// A PEM file with the private key of that certificate.
+    pub dtls_private_key_file: Option<PathBuf>,
+    /// A JSON file: an array of codec capabilities, as mediasoup's `mediaCodecs`.
+    pub media_codecs: Option<PathBuf>,
+    /// How much is logged. `info`.
+    pub log_level: LogLevel,
+    /// HTTP connections at a time, WebSockets among them; more are refused with status 503. 10,000.
+    pub max_connections: usize,
+    /// Limits of rooms, sessions and resources, of each worker.
+    pub limits: Limits,
+    /// Settings of the media machine; its addresses and its certificate are filled in by [`Settings::server_config`].
+    pub sfu: Config,
+}
+
+/// Where media is received, in one address family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RtcAddresses<A> {
+    /// On all the host's addresses, loopback last; not on link-local IPv6 addresses.
+    Auto,
+    /// Nowhere.
+    Off,
+    /// On these.
+    List(Vec<A>),
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What is broken.
+    Error,
+    /// What should be looked at.
+    Warn,
+    /// Starts, stops, and who comes and goes.
+    Info,
+    /// Every change of state.
+    Debug,
+    /// All there is.
+    Trace,
+}
+
+/// What is in the files that the settings name.
+#[derive(Debug, Clone)]
+pub struct LoadedFiles {
+    certificate: CertificateSource,
+    media_codecs: Vec<RtpCodecCapability>,
+}
+
+/// What is wrong with a command line or a file that it names: one line, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    message: String,
+}
+
+/// Reads a command line and an environment.
+///
+/// `program` is the name of the binary, `arguments` what follows it, `environment` looks up a variable.
+///
+/// Errors: an unknown flag, a flag given twice, a value that is missing or cannot be read, values that contradict each other.
+pub fn parse(
+    program: &str, arguments: impl IntoIterator<Item = String>, environment: impl Fn(&str) -> Option<String>,
+) -> Result<Command, SettingsError> {
+    let mut settings = Settings::default();
+    let mut given: Vec<&'static str> = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--help" | "-h" => return Ok(Command::Help(help(program))),
+            "--version" | "-V" => {
+                return Ok(Command::Version(format!("{program} {}", env!("CARGO_PKG_VERSION"))));
+            }
+            _ => {}
+        }
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (argument.as_str(), None),
+        };
+        let flag = name.strip_prefix("--").and_then(find);
+        let flag = flag.ok_or_else(|| SettingsError::new(format!("unknown flag '{name}', see {program} --help")))?;
+        if given.contains(&flag.name) && !flag.repeatable {
+            return Err(SettingsError::new(format!("--{} is given twice", flag.name)));
+        }
+        let value = value.or_else(|| arguments.next()).filter(|value| !value.is_empty() && !value.starts_with("--"));
+        let value =
+            value.ok_or_else(|| SettingsError::new(format!("--{} needs a value: {}", flag.name, flag.value)))?;
+        flag.apply(&mut settings, &value).map_err(|why| SettingsError::new(format!("--{}: {why}", flag.name)))?;
+        given.push(flag.name);
+    }
+    for flag in FLAGS.iter().filter(|flag| !given.contains(&flag.name)) {
+        let variable = flag.variable();
+        let value = environment(&variable).filter(|value| !value.is_empty());
+        for value in value.iter().flat_map(|value| flag.values(value)) {
+            flag.apply(&mut settings, value).map_err(|why| SettingsError::new(format!("{variable}: {why}")))?;
+        }
+    }
+    settings.check()?;
+    Ok(Command::Run(Box::new(settings)))
+}
+
+/// Reads the text of a `--media-codecs` file.
+fn parse_media_codecs(text: &str) -> Result<Vec<RtpCodecCapability>, SettingsError> {
+    let codecs: Vec<RtpCodecCapability> =
+        serde_json::from_str(text).map_err(|error| SettingsError::new(error.to_string()))?;
+    if codecs.is_empty() {
+        return Err(SettingsError::new("the array is empty"));
+    }
+    Ok(codecs)
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+            rtc_ipv4: RtcAddresses::Auto,
+            rtc_ipv6: RtcAddresses::Auto,
+            rtc_port: 40000,
+            rtc_announced_ipv4: None,
+            rtc_announced_ipv6: None,
+            num_workers: None,
+            dtls_certificate_file: None,
+            dtls_private_key_file: None,
+            media_codecs: None,
+            log_level: LogLevel::Info,
+            max_connections: 10_000,
+            limits: Limits::default(),
+            sfu: Config::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The addresses to bind, most preferred first, when the host has `interfaces`: IPv4 before IPv6, loopback last.
+    ///
+    /// Errors: there is none.
+    pub fn rtc_addresses(&self, interfaces: &[IpAddr]) -> Result<Vec<IpAddr>, SettingsError> {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        match &self.rtc_ipv4 {
+            RtcAddresses::Auto => addresses.extend(interfaces.iter().filter(|address| address.is_ipv4())),
+            RtcAddresses::Off => {}
+            RtcAddresses::List(list) => addresses.extend(list.iter().map(|address| IpAddr::V4(*address))),
+        }
+        match &self.rtc_ipv6 {
+            RtcAddresses::Auto => addresses.extend(interfaces.iter().filter(|address| is_offered_ipv6(address))),
+            RtcAddresses::Off => {}
+            RtcAddresses::List(list) => addresses.extend(list.iter().map(|address| IpAddr::V6(*address))),
+        }
+        let mut unique: Vec<IpAddr> = Vec::new();
+        for address in addresses {
+            if !unique.contains(&address) {
+                unique.push(address);
+            }
+        }
+        unique.sort_by_key(IpAddr::is_loopback);
+        if unique.is_empty() {
+            return Err(SettingsError::new("the host has no address for media; see --rtc-ipv4 and --rtc-ipv6"));
+        }
+        Ok(unique)
+    }
+
+    /// What clients are told instead of `address`. Loopback addresses found by `auto` are told as they are.
+    pub fn announced(&self, address: IpAddr) -> Option<IpAddr> {
+        let (announced, is_auto) = match address {
+            IpAddr::V4(_) => (self.rtc_announced_ipv4.map(IpAddr::V4), self.rtc_ipv4 == RtcAddresses::Auto),
+            IpAddr::V6(_) => (self.rtc_announced_ipv6.map(IpAddr::V6), self.rtc_ipv6 == RtcAddresses::Auto),
+        };
+        announced.filter(|_| !(is_auto && address.is_loopback()))
+    }
+
+    /// Whether `address` was found by `auto`: one that cannot be bound may then be left out.
+    pub fn is_automatic(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.rtc_ipv4 == RtcAddresses::Auto,
+            IpAddr::V6(_) => self.rtc_ipv6 == RtcAddresses::Auto,
+        }
+    }
+
+    /// The UDP port of a worker; 0: any free one.
+    ///
+    /// Errors: there is no such port.
+    pub fn rtc_port_of(&self, worker: usize) -> Result<u16, SettingsError> {
+        if self.rtc_port == 0 {
+            return Ok(0);
+        }
+        let port = u16::try_from(worker).ok().and_then(|worker| self.rtc_port.checked_add(worker));
+        port.ok_or_else(|| {
+            SettingsError::new(format!("--rtc-port {} leaves no port for worker {worker}", self.rtc_port))
+        })
+    }
+
+    /// Reads the files that are named, by `read`.
+    ///
+    /// Errors: a file that cannot be read, or is not what it should be.
+    pub fn load(&self, read: impl Fn(&Path) -> io::Result<String>) -> Result<LoadedFiles, SettingsError> {
+        let read = |flag: &str, path: &PathBuf| {
+            let failed = |error| SettingsError::new(format!("--{flag} {}: {error}", path.display()));
+            read(path).map_err(failed)
+        };
+        let certificate = match (&self.dtls_certificate_file, &self.dtls_private_key_file) {
+            (Some(certificate), Some(private_key)) => CertificateSource::Pem {
+                certificate: read("dtls-certificate-file", certificate)?,
+                private_key: read("dtls-private-key-file", private_key)?,
+            },
+            _ => CertificateSource::Generated,
+        };
+        let media_codecs = match &self.media_codecs {
+            Some(path) => parse_media_codecs(&read("media-codecs", path)?)
+                .map_err(|error| SettingsError::new(format!("--media-codecs {}: {error}", path.display())))?,
+            None => Vec::new(),
+        };
+        Ok(LoadedFiles { certificate, media_codecs })
+    }
+
+    /// The configuration of one worker's server.
+    pub fn server_config(&self, listen: Vec<ListenAddress>, files: &LoadedFiles) -> ServerConfig {
+        let LoadedFiles { certificate, media_codecs } = files.clone();
+        let sfu = Config { listen, certificate, max_routers: self.limits.max_rooms, ..self.sfu.clone() };
+        ServerConfig { sfu, media_codecs, limits: self.limits.clone() }
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        if self.dtls_certificate_file.is_some() != self.dtls_private_key_file.is_some() {
+            return Err(SettingsError::new("--dtls-certificate-file and --dtls-private-key-file go together"));
+        }
+        if self.rtc_ipv4 == RtcAddresses::Off && self.rtc_ipv6 == RtcAddresses::Off {
+            return Err(SettingsError::new("--rtc-ipv4 and --rtc-ipv6 are both off: no address is left for media"));
+        }
+        if self.rtc_ipv4 == RtcAddresses::Off && self.rtc_announced_ipv4.is_some() {
+            return Err(SettingsError::new("--rtc-announced-ipv4 is of no use while --rtc-ipv4 is off"));
+        }
+        if self.rtc_ipv6 == RtcAddresses::Off && self.rtc_announced_ipv6.is_some() {
+            return Err(SettingsError::new("--rtc-announced-ipv6 is of no use while --rtc-ipv6 is off"));
+        }
+        self.rtc_port_of(self.num_workers.unwrap_or(1) - 1).map(|_| ())
+    }
+}
+
+impl LogLevel {
+    /// The level as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Off => "off",
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+impl SettingsError {
+    /// An error that says `message`.
+    pub fn new(message: impl Into<String>) -> Self {
+        SettingsError { message: message.into() }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.name == name)
+}
+
+fn help(program: &str) -> String {
+    let mut text = format!("{program} {}: an SFU for WebRTC\n\n", env!("CARGO_PKG_VERSION"));
+    text.push_str(&format!("Usage: {program} [FLAG VALUE]...\n\n"));
+    let mut defaults = Settings::default();
+    for flag in FLAGS {
+        text.push_str(&format!("  --{} {}\n      {}", flag.name, flag.value, flag.help));
+        match flag.default(&mut defaults) {
+            Some(default) => text.push_str(&format!(" [{default}]\n")),
+            None => text.push('\n'),
+        }
+    }
+    text.push_str("  --help\n      This text.\n  --version\n      The version.\n\n");
+    text.push_str("Every flag can be given as an environment variable: --rtc-port is SANSFU_RTC_PORT. The flag wins.\n");
+    text
+}
+
+/// `fe80::/10` needs a zone to be reached (RFC 4007), which candidates cannot carry.
+fn is_offered_ipv6(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if !address.is_unicast_link_local())
+}

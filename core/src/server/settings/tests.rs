@@ -1,0 +1,198 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::*;
+
+fn try_parse(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Command, SettingsError> {
+    parse("sansfu", arguments.iter().map(|argument| (*argument).to_owned()), |name| {
+        environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn settings(arguments: &[&str], environment: &[(&str, &str)]) -> Settings {
+    match try_parse(arguments, environment).unwrap() {
+        Command::Run(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn error(arguments: &[&str]) -> String {
+    try_parse(arguments, &[]).unwrap_err().to_string()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn no_flags_give_the_documented_defaults() {
+    let settings = settings(&[], &[]);
+    assert_eq!(settings.http.to_string(), "127.0.0.1:3000");
+    assert_eq!(settings.rtc_ipv4, RtcAddresses::Auto);
+    assert_eq!(settings.rtc_ipv6, RtcAddresses::Auto);
+    assert_eq!(settings.rtc_port, 40000);
+    assert_eq!(settings.num_workers, None);
+    assert_eq!(settings.log_level, LogLevel::Info);
+    assert_eq!(settings.limits, Limits::default());
+}
+
+#[test]
+fn every_flag_is_read_in_both_spellings() {
+    let settings = settings(
+        &[
+            "--http=[::1]:8080",
+            "--rtc-ipv4",
+            "10.0.0.1",
+            "--rtc-ipv4=127.0.0.1",
+            "--rtc-ipv6",
+            "off",
+            "--rtc-port",
+            "50000",
+            "--rtc-announced-ipv4",
+            "203.0.113.7",
+            "--num-workers",
+            "3",
+            "--dtls-certificate-file",
+            "cert.pem",
+            "--dtls-private-key-file",
+            "key.pem",
+            "--media-codecs",
+            "codecs.json",
+            "--log-level",
+            "debug",
+            "--max-body-bytes",
+            "1000",
+            "--ice-consent-timeout",
+            "10",
+            "--max-consumers-per-transport=7",
+        ],
+        &[],
+    );
+    assert_eq!(settings.http.to_string(), "[::1]:8080");
+    assert_eq!(settings.rtc_ipv4, RtcAddresses::List(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::LOCALHOST]));
+    assert_eq!(settings.rtc_ipv6, RtcAddresses::Off);
+    assert_eq!((settings.rtc_port_of(0), settings.rtc_port_of(2)), (Ok(50000), Ok(50002)));
+    assert_eq!(settings.rtc_announced_ipv4, Some(Ipv4Addr::new(203, 0, 113, 7)));
+    assert_eq!(settings.num_workers, Some(3));
+    assert_eq!(settings.dtls_private_key_file, Some(PathBuf::from("key.pem")));
+    assert_eq!(settings.log_level, LogLevel::Debug);
+    assert_eq!(settings.limits.max_body_bytes, 1000);
+    assert_eq!(settings.sfu.ice_consent_timeout, Duration::from_secs(10));
+    assert_eq!(settings.sfu.max_consumers_per_transport, 7);
+}
+
+#[test]
+fn the_environment_stands_in_for_flags_and_the_flag_wins() {
+    let environment = [
+        ("SANSFU_RTC_PORT", "41000"),
+        ("SANSFU_RTC_IPV4", "10.0.0.1, 10.0.0.2"),
+        ("SANSFU_HTTP", "0.0.0.0:80"),
+        ("SANSFU_LOG_LEVEL", ""),
+    ];
+    let settings = settings(&["--http", "127.0.0.1:1"], &environment);
+    assert_eq!(settings.rtc_port, 41000);
+    assert_eq!(settings.rtc_ipv4, RtcAddresses::List(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)]));
+    assert_eq!(settings.http.to_string(), "127.0.0.1:1");
+    assert_eq!(settings.log_level, LogLevel::Info);
+    let wrong = try_parse(&[], &[("SANSFU_RTC_PORT", "many")]).unwrap_err().to_string();
+    assert_eq!(wrong, "SANSFU_RTC_PORT: 'many' is not a port, 0 to 65535");
+}
+
+#[test]
+fn wrong_command_lines_are_told_in_one_line_that_names_the_flag() {
+    for (arguments, expected) in [
+        (vec!["--htp", "x"], "'--htp'"),
+        (vec!["http"], "'http'"),
+        (vec!["--"], "'--'"),
+        (vec!["--http", "localhost"], "--http: 'localhost'"),
+        (vec!["--http"], "--http needs a value"),
+        (vec!["--http="], "--http needs a value"),
+        (vec!["--http", "--rtc-port", "1"], "--http needs a value"),
+        (vec!["--rtc-port", "1", "--rtc-port", "1"], "--rtc-port is given twice"),
+        (vec!["--rtc-port", "65536"], "--rtc-port: '65536'"),
+        (vec!["--rtc-port", "65535", "--num-workers", "2"], "worker 1"),
+        (vec!["--rtc-ipv4", "::1"], "--rtc-ipv4: '::1'"),
+        (vec!["--rtc-ipv6", "127.0.0.1"], "--rtc-ipv6: '127.0.0.1'"),
+        (vec!["--rtc-ipv4", "0.0.0.0"], "auto"),
+        (vec!["--rtc-ipv4", "1.1.1.1", "--rtc-ipv4", "auto"], "--rtc-ipv4: 'auto'"),
+        (vec!["--rtc-ipv4", "off", "--rtc-ipv4", "1.1.1.1"], "'off'"),
+        (vec!["--rtc-ipv4", "1.1.1.1", "--rtc-ipv4", "1.1.1.1"], "twice"),
+        (vec!["--rtc-ipv4", "off", "--rtc-ipv6", "off"], "both off"),
+        (vec!["--rtc-ipv6", "off", "--rtc-announced-ipv6", "::2"], "--rtc-announced-ipv6"),
+        (vec!["--num-workers", "0"], "--num-workers: '0'"),
+        (vec!["--num-workers", "-1"], "--num-workers: '-1'"),
+        (vec!["--num-workers", "99999"], "1024"),
+        (vec!["--log-level", "loud"], "--log-level: 'loud'"),
+        (vec!["--dtls-certificate-file", "x"], "go together"),
+        (vec!["--max-rooms", "18446744073709551616"], "--max-rooms"),
+        (vec!["--ice-consent-timeout", "1"], "--ice-consent-timeout"),
+    ] {
+        let error = error(&arguments);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn help_names_every_flag_with_its_default() {
+    let Command::Help(text) = try_parse(&["--rtc-port", "1", "--help"], &[]).unwrap() else { panic!("no help") };
+    for flag in FLAGS {
+        assert!(text.contains(&format!("  --{} ", flag.name)), "{}", flag.name);
+    }
+    assert!(text.contains("[127.0.0.1:3000]") && text.contains("[10000]") && text.contains("SANSFU_RTC_PORT"));
+    let Command::Version(line) = try_parse(&["--version"], &[]).unwrap() else { panic!("no version") };
+    assert_eq!(line, concat!("sansfu ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_names_of_flags_are_unique() {
+    for (index, flag) in FLAGS.iter().enumerate() {
+        assert!(FLAGS[..index].iter().all(|other| other.name != flag.name), "{}", flag.name);
+    }
+}
+
+#[test]
+fn auto_offers_all_addresses_with_loopback_last_and_no_link_local_ipv6() {
+    let host = ["127.0.0.1", "10.0.0.1", "::1", "fe80::1", "2001:db8::1", "10.0.0.1"].map(ip);
+    let automatic = settings(&[], &[]);
+    let expected = ["10.0.0.1", "2001:db8::1", "127.0.0.1", "::1"].map(ip);
+    assert_eq!(automatic.rtc_addresses(&host).unwrap(), expected);
+    let only_ipv4 = settings(&["--rtc-ipv6", "off"], &[]);
+    assert_eq!(only_ipv4.rtc_addresses(&host).unwrap(), ["10.0.0.1", "127.0.0.1"].map(ip));
+    let chosen = settings(&["--rtc-ipv4", "192.0.2.1", "--rtc-ipv6", "off"], &[]);
+    assert_eq!(chosen.rtc_addresses(&host).unwrap(), [ip("192.0.2.1")]);
+    assert!(only_ipv4.rtc_addresses(&[ip("::1")]).is_err());
+}
+
+#[test]
+fn the_announced_address_replaces_all_but_automatic_loopback() {
+    let automatic = settings(&["--rtc-announced-ipv4", "203.0.113.7"], &[]);
+    assert_eq!(automatic.announced(ip("10.0.0.1")), Some(ip("203.0.113.7")));
+    assert_eq!(automatic.announced(ip("127.0.0.1")), None);
+    assert_eq!(automatic.announced(ip("2001:db8::1")), None);
+    let chosen = settings(&["--rtc-ipv4", "127.0.0.1", "--rtc-announced-ipv4", "203.0.113.7"], &[]);
+    assert_eq!(chosen.announced(ip("127.0.0.1")), Some(ip("203.0.113.7")));
+}
+
+#[test]
+fn files_that_are_named_are_read_and_wrong_ones_are_told_with_their_name() {
+    let opus = r#"[{"kind":"audio","mimeType":"audio/opus","clockRate":48000,"channels":2}]"#;
+    let arguments =
+        ["--media-codecs", "c.json", "--dtls-certificate-file", "c.pem", "--dtls-private-key-file", "k.pem"];
+    let settings = settings(&arguments, &[]);
+    let files = settings.load(|path| {
+        Ok(if path == Path::new("c.json") { opus.to_owned() } else { path.display().to_string() })
+    });
+    let config = settings.server_config(Vec::new(), &files.unwrap());
+    assert_eq!(config.media_codecs.len(), 1);
+    let pem = CertificateSource::Pem { certificate: "c.pem".to_owned(), private_key: "k.pem".to_owned() };
+    assert_eq!(config.sfu.certificate, pem);
+    for wrong in ["", "{}", "[]", "null", "[1]", r#"[{"kind":"audio"}]"#] {
+        let error = settings.load(|_| Ok(wrong.to_owned())).unwrap_err().to_string();
+        assert!(error.starts_with("--media-codecs c.json: "), "{error}");
+    }
+    let error = settings.load(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err().to_string();
+    assert_eq!(error, "--dtls-certificate-file c.pem: entity not found");
+    let none = super::Settings::default().load(|_| panic!("no file is named")).unwrap();
+    assert_eq!(none.certificate, CertificateSource::Generated);
+}

@@ -1,0 +1,24 @@
+//! What the runtimes of sansfu share, whatever they wait with.
+//!
+//! A runtime is threads, readiness and an HTTP front end. Everything else that binds the core to a host is here: UDP sockets
+//! with batches and segmentation offload ([`MediaSocket`]), the hands of one core instance ([`Worker`]), the start of a server
+//! from its settings ([`bind`]), its end ([`Stopper`]), the files of the page ([`page`]), and the life of a server binary
+//! ([`run_binary`]).
+//!
+//! Invariant: nothing in this crate blocks a worker, and nothing in it knows a protocol: it moves bytes and text.
+mod binary;
+mod bind;
+mod budget;
+mod counters;
+pub mod page;
+mod stopper;
+mod udp;
+mod worker;
+
+pub use binary::{Running, run_binary};
+pub use bind::{Bound, StartError, bind};
+pub use budget::Budget;
+pub use counters::Counters;
+pub use stopper::{Stopper, WorkerFailed};
+pub use udp::{MediaSocket, ReceiveBuffers};
+pub use worker::{OwnedRequest, SessionSink, Signal, ToSession, Worker};
