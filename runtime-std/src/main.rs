@@ -1,2 +1,6 @@
-//! Filled in by a later commit.
-fn main() {}
+//! The `sansfu-std` server.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sansfu_runtime::run_binary("sansfu-std", sansfu_std::start)
+}
