@@ -32,7 +32,10 @@ pub trait Running {
 /// The `main` of a server binary called `program`.
 ///
 /// Exit status 0 after a stop by SIGINT or SIGTERM, 2 when it could not start (one line on stderr says why), 1 after a panic.
-pub fn run_binary<R: Running>(program: &str, start: impl FnOnce(&Settings) -> Result<R, StartError>) -> ExitCode {
+pub fn run_binary<R: Running>(
+    program: &str,
+    start: impl FnOnce(&Settings) -> Result<R, StartError>,
+) -> ExitCode {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let settings = match settings::parse(program, arguments, |name| std::env::var(name).ok()) {
         Ok(Command::Run(settings)) => settings,

@@ -84,7 +84,11 @@ fn worker_count(settings: &Settings) -> usize {
     settings.num_workers.unwrap_or_else(cores)
 }
 
-fn bind_sockets(settings: &Settings, addresses: &[IpAddr], port: u16) -> Result<Vec<MediaSocket>, StartError> {
+fn bind_sockets(
+    settings: &Settings,
+    addresses: &[IpAddr],
+    port: u16,
+) -> Result<Vec<MediaSocket>, StartError> {
     let mut sockets = Vec::new();
     for address in addresses.iter().map(|address| SocketAddr::new(*address, port)) {
         match MediaSocket::bind(address) {

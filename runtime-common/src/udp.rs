@@ -53,7 +53,10 @@ impl MediaSocket {
 
     /// Receives at most one batch and hands out each datagram with its source. Returns whether there may be more.
     pub fn receive(
-        &self, buffers: &mut ReceiveBuffers, counters: &Counters, mut take: impl FnMut(SocketAddr, &mut [u8]),
+        &self,
+        buffers: &mut ReceiveBuffers,
+        counters: &Counters,
+        mut take: impl FnMut(SocketAddr, &mut [u8]),
     ) -> bool {
         let mut slices = buffers.memory.chunks_exact_mut(RECEIVE_BUFFER_BYTES);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =

@@ -197,8 +197,15 @@ impl Worker {
             let deadline = loop {
                 match self.server.poll_output() {
                     Output::Transmit(transmit) => {
-                        if let Some(socket) = self.sockets.iter().find(|socket| socket.local() == transmit.local) {
-                            socket.send(transmit.remote, transmit.payload, transmit.segment_size, &self.counters);
+                        if let Some(socket) =
+                            self.sockets.iter().find(|socket| socket.local() == transmit.local)
+                        {
+                            socket.send(
+                                transmit.remote,
+                                transmit.payload,
+                                transmit.segment_size,
+                                &self.counters,
+                            );
                         }
                     }
                     Output::Message { session, text } => {
@@ -208,7 +215,13 @@ impl Worker {
                         }
                     }
                     Output::Close { session, code, reason } => {
-                        tracing::info!(worker = self.index, session = session.0, code, reason, "session closed");
+                        tracing::info!(
+                            worker = self.index,
+                            session = session.0,
+                            code,
+                            reason,
+                            "session closed"
+                        );
                         if let Some(mut sink) = self.sessions.remove(&session) {
                             sink(ToSession::Close { code, reason });
                         }
@@ -263,6 +276,9 @@ impl Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("index", &self.index).field("sockets", &self.sockets).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("index", &self.index)
+            .field("sockets", &self.sockets)
+            .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,11 @@ type Permit = Rc<()>;
 
 impl FrontEnd {
     /// The front end of a server with these workers.
-    pub(crate) fn new(settings: &Settings, workers: Vec<Sender<Signal>>, counters: Arc<Counters>) -> FrontEnd {
+    pub(crate) fn new(
+        settings: &Settings,
+        workers: Vec<Sender<Signal>>,
+        counters: Arc<Counters>,
+    ) -> FrontEnd {
         FrontEnd { settings: settings.clone(), workers, counters, next_session: AtomicU64::new(1) }
     }
 
@@ -77,7 +81,9 @@ pub(crate) fn run(listener: TcpListener, front_end: FrontEnd, stopped: &Receiver
     let main = async {
         let front_end = Rc::new(front_end);
         match Async::new(listener) {
-            Ok(listener) => or(accept(&listener, &front_end, &executor, &permits), wait_closed(stopped)).await,
+            Ok(listener) => {
+                or(accept(&listener, &front_end, &executor, &permits), wait_closed(stopped)).await
+            }
             Err(error) => panic!("cannot wait for connections: {error}"),
         }
         let ended = async {
@@ -91,7 +97,10 @@ pub(crate) fn run(listener: TcpListener, front_end: FrontEnd, stopped: &Receiver
 }
 
 async fn accept(
-    listener: &Async<TcpListener>, front_end: &Rc<FrontEnd>, executor: &Rc<LocalExecutor<'static>>, permits: &Permit,
+    listener: &Async<TcpListener>,
+    front_end: &Rc<FrontEnd>,
+    executor: &Rc<LocalExecutor<'static>>,
+    permits: &Permit,
 ) {
     loop {
         let stream = match listener.accept().await {
@@ -106,7 +115,8 @@ async fn accept(
         if Rc::strong_count(permits) > front_end.settings.max_connections {
             front_end.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             // As much as fits into an empty socket buffer; there is no waiting for those that are too many.
-            let refusal: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let refusal: &[u8] =
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             let _ = std::io::Write::write(&mut stream.get_ref(), refusal);
             continue;
         }
@@ -116,7 +126,10 @@ async fn accept(
 }
 
 async fn serve(
-    stream: TcpStream, front_end: Rc<FrontEnd>, executor: Rc<LocalExecutor<'static>>, permit: Permit,
+    stream: TcpStream,
+    front_end: Rc<FrontEnd>,
+    executor: Rc<LocalExecutor<'static>>,
+    permit: Permit,
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
@@ -137,7 +150,12 @@ async fn serve(
         }
         true
     };
-    if or(ended, async { sleep(CONNECTION_LIFETIME).await; false }).await {
+    if or(ended, async {
+        sleep(CONNECTION_LIFETIME).await;
+        false
+    })
+    .await
+    {
         return;
     }
     connection.as_mut().graceful_shutdown();
@@ -145,10 +163,14 @@ async fn serve(
 }
 
 async fn answer(
-    mut request: Request<Incoming>, front_end: Rc<FrontEnd>, executor: &LocalExecutor<'static>, permit: Permit,
+    mut request: Request<Incoming>,
+    front_end: Rc<FrontEnd>,
+    executor: &LocalExecutor<'static>,
+    permit: Permit,
 ) -> Response<Full<Bytes>> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let protocols = is_websocket(request.headers()).then(|| field(request.headers(), "sec-websocket-protocol"));
+    let protocols =
+        is_websocket(request.headers()).then(|| field(request.headers(), "sec-websocket-protocol"));
     let protocols = protocols.map(Option::unwrap_or_default);
     match edge::route(request.method().as_str(), &target, protocols.as_deref()) {
         Route::Respond(response) => convert(response),
@@ -159,7 +181,8 @@ async fn answer(
             let upgrade = hyper::upgrade::on(&mut request);
             let (parts, _) = request.into_parts();
             let request = Request::from_parts(parts, ());
-            let Ok(response) = async_tungstenite::tungstenite::handshake::server::create_response(&request) else {
+            let Ok(response) = async_tungstenite::tungstenite::handshake::server::create_response(&request)
+            else {
                 return convert(HttpResponse::error(400, "malformed WebSocket handshake"));
             };
             let session = async move {
@@ -174,10 +197,20 @@ async fn answer(
     }
 }
 
-async fn forward(front_end: &FrontEnd, room_id: &str, request: Request<Incoming>, target: String) -> HttpResponse {
+async fn forward(
+    front_end: &FrontEnd,
+    room_id: &str,
+    request: Request<Incoming>,
+    target: String,
+) -> HttpResponse {
     let limit = front_end.settings.limits.max_body_bytes;
     let (parts, body) = request.into_parts();
-    let body = match or(read_body(body, limit), async { sleep(BODY_TIMEOUT).await; Err(timed_out()) }).await {
+    let body = match or(read_body(body, limit), async {
+        sleep(BODY_TIMEOUT).await;
+        Err(timed_out())
+    })
+    .await
+    {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
@@ -217,7 +250,11 @@ async fn ask(worker: &Sender<Signal>, request: OwnedRequest) -> HttpResponse {
         worker.send(Signal::Http { request, respond }).await.ok()?;
         answer.recv().await.ok()
     };
-    let answer = or(asked, async { sleep(ANSWER_TIMEOUT).await; None }).await;
+    let answer = or(asked, async {
+        sleep(ANSWER_TIMEOUT).await;
+        None
+    })
+    .await;
     answer.unwrap_or_else(|| HttpResponse::unavailable("the server stops, or is overloaded"))
 }
 

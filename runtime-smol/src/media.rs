@@ -62,7 +62,9 @@ fn take_signals(worker: &mut Worker, first: Option<Signal>, signals: &Receiver<S
 
 /// Waits for a datagram, a signal (which is returned) or the deadline.
 async fn wait(
-    readiness: &[Async<Arc<UdpSocket>>], signals: &Receiver<Signal>, deadline: Option<Instant>,
+    readiness: &[Async<Arc<UdpSocket>>],
+    signals: &Receiver<Signal>,
+    deadline: Option<Instant>,
 ) -> io::Result<Option<Signal>> {
     let mut signal = pin!(signals.recv());
     let mut timer = deadline.map_or_else(Timer::never, Timer::at);

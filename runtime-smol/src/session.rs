@@ -47,7 +47,9 @@ enum Happening {
 
 /// Serves a WebSocket once its connection has been upgraded, until it ends.
 pub(crate) async fn run(front_end: &FrontEnd, upgrade: OnUpgrade, room_id: String, peer_id: String) {
-    let Some(parts) = upgrade.await.ok().and_then(|upgraded| upgraded.downcast::<FuturesIo<TcpStream>>().ok()) else {
+    let Some(parts) =
+        upgrade.await.ok().and_then(|upgraded| upgraded.downcast::<FuturesIo<TcpStream>>().ok())
+    else {
         return;
     };
     let limits = &front_end.settings.limits;
@@ -64,13 +66,18 @@ pub(crate) async fn run(front_end: &FrontEnd, upgrade: OnUpgrade, room_id: Strin
     let budget = Budget::new(limits.max_queued_messages_per_session, limits.max_queued_bytes_per_session);
     let (sender, to_session) = channel::unbounded();
     let counted = budget.clone();
-    let sink = Box::new(move |message: ToSession| counted.take(message.cost_bytes()) && sender.try_send(message).is_ok());
+    let sink = Box::new(move |message: ToSession| {
+        counted.take(message.cost_bytes()) && sender.try_send(message).is_ok()
+    });
     if worker.send(Signal::Opened { session, room_id, peer_id, sink }).await.is_ok() {
         let close = talk(&mut socket, session, worker, &to_session, &budget).await;
         // First, so that the room knows at once.
         let _ = worker.send(Signal::Closed { session }).await;
         match close {
-            Some((CloseCode::Size | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid, _)) => {
+            Some((
+                CloseCode::Size | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid,
+                _,
+            )) => {
                 front_end.counters.sessions_malformed.fetch_add(1, Ordering::Relaxed);
             }
             None => {
@@ -86,7 +93,10 @@ pub(crate) async fn run(front_end: &FrontEnd, upgrade: OnUpgrade, room_id: Strin
 
 /// Moves frames until the session ends. Returns the close code to send; `None`: the client is silent, nobody would read it.
 async fn talk(
-    socket: &mut Socket, session: SessionId, worker: &Sender<Signal>, to_session: &Receiver<ToSession>,
+    socket: &mut Socket,
+    session: SessionId,
+    worker: &Sender<Signal>,
+    to_session: &Receiver<ToSession>,
     budget: &Budget,
 ) -> Option<(CloseCode, String)> {
     let mut heard = Instant::now();
@@ -116,7 +126,9 @@ async fn talk(
                             return Some((CloseCode::Away, "the server stops".to_owned()));
                         }
                     }
-                    Message::Binary(_) => return Some((CloseCode::Unsupported, "text frames only".to_owned())),
+                    Message::Binary(_) => {
+                        return Some((CloseCode::Unsupported, "text frames only".to_owned()));
+                    }
                     Message::Close(_) => return Some((CloseCode::Normal, String::new())),
                     Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                 }
@@ -128,7 +140,12 @@ async fn talk(
             Happening::Tick => Message::Ping(Default::default()),
         };
         let sent = async { socket.send(message).await.is_ok() };
-        if !or(sent, async { Timer::after(SEND_TIMEOUT).await; false }).await {
+        if !or(sent, async {
+            Timer::after(SEND_TIMEOUT).await;
+            false
+        })
+        .await
+        {
             return Some((CloseCode::Policy, "reads too slowly".to_owned()));
         }
     }
@@ -144,7 +161,10 @@ async fn end(mut socket: Socket, code: CloseCode, reason: String) {
         let mut discarded = [0; 4096];
         while stream.read(&mut discarded).await.is_ok_and(|count| count > 0) {}
     };
-    or(ending, async { Timer::after(CLOSE_TIMEOUT).await; }).await;
+    or(ending, async {
+        Timer::after(CLOSE_TIMEOUT).await;
+    })
+    .await;
 }
 
 fn close_code(error: &Error) -> (CloseCode, String) {

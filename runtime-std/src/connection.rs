@@ -1,9 +1,9 @@
 //! One connection: reads requests, and answers them or hands them to the worker that has the room.
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sansfu::server::HttpResponse;
 use sansfu::server::edge::{self, Route};
@@ -19,6 +19,8 @@ use crate::session;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes longer to receive what is sent to it is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refusal is given to be read before the connection ends.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Serves a connection until it ends.
 pub(crate) fn serve(stream: &Arc<TcpStream>, registration: &Registration) {
@@ -106,10 +108,16 @@ fn ask(worker: &WorkerSender, request: OwnedRequest) -> HttpResponse {
     answer.unwrap_or_else(|| HttpResponse::unavailable("the server stops, or is overloaded"))
 }
 
-fn refuse(stream: &TcpStream, unread: Unread) {
-    if let Unread::Refused(response) = unread {
-        drop(write(stream, "", false, response));
-        let _ = stream.shutdown(Shutdown::Write);
+/// Says why, and reads on for a moment: closing a connection with unread bytes would destroy what was sent.
+fn refuse(mut stream: &TcpStream, unread: Unread) {
+    let Unread::Refused(response) = unread else { return };
+    if write(stream, "", false, response).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
+        let deadline = Instant::now() + LINGER_TIMEOUT;
+        let mut discarded = [0; 4096];
+        while Instant::now() < deadline
+            && stream.set_read_timeout(Some(LINGER_TIMEOUT)).is_ok()
+            && stream.read(&mut discarded).is_ok_and(|count| count > 0)
+        {}
     }
 }
 
@@ -127,7 +135,11 @@ fn write_file(stream: &TcpStream, head: &Head, name: &str) -> io::Result<()> {
 }
 
 fn write_parts<'a>(
-    mut stream: &TcpStream, status: u16, fields: impl Iterator<Item = (&'a str, &'a str)>, body: &[u8], method: &str,
+    mut stream: &TcpStream,
+    status: u16,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+    body: &[u8],
+    method: &str,
     keep_alive: bool,
 ) -> io::Result<()> {
     // The reason phrase may be empty, the space before it may not (RFC 9112 section 4).

@@ -43,7 +43,11 @@ pub(crate) struct Registration {
 
 impl Shared {
     /// What connections to a server with these workers share.
-    pub(crate) fn new(settings: &Settings, workers: Vec<WorkerSender>, counters: Arc<Counters>) -> Arc<Shared> {
+    pub(crate) fn new(
+        settings: &Settings,
+        workers: Vec<WorkerSender>,
+        counters: Arc<Counters>,
+    ) -> Arc<Shared> {
         Arc::new(Shared {
             settings: settings.clone(),
             workers,
@@ -118,7 +122,10 @@ pub(crate) fn run(listener: TcpListener, poller: Arc<Poller>, shared: &Arc<Share
 }
 
 fn accept(
-    listener: TcpListener, poller: Arc<Poller>, shared: &Arc<Shared>, stopper: &Stopper,
+    listener: TcpListener,
+    poller: Arc<Poller>,
+    shared: &Arc<Shared>,
+    stopper: &Stopper,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut readiness = Readiness::new(poller, vec![listener])?;
@@ -145,7 +152,8 @@ fn open(mut stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         shared.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
         // As much as fits into an empty socket buffer; there is no waiting for those that are too many.
         stream.set_nonblocking(true)?;
-        let refusal: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let refusal: &[u8] =
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         let _ = stream.write(refusal);
         return Ok(());
     }

@@ -73,7 +73,9 @@ pub fn start(settings: &Settings) -> Result<Handle, StartError> {
     }
     let shared = front_end::Shared::new(settings, handle.workers.clone(), bound.counters);
     let (poller, stopper) = (handle.front_end.clone(), handle.stopper.clone());
-    handle.spawn("http", move || front_end::run(bound.listener, poller, &shared, &stopper)).map_err(failed)?;
+    handle
+        .spawn("http", move || front_end::run(bound.listener, poller, &shared, &stopper))
+        .map_err(failed)?;
     Ok(handle)
 }
 

@@ -83,7 +83,8 @@ impl<'a> Reader<'a> {
             }
             return Err(Unread::Refused(HttpResponse::too_large(limit)));
         }
-        if length > 0 && head.field("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+        if length > 0 && head.field("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+        {
             let mut stream = self.stream;
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| Unread::Gone)?;
         }

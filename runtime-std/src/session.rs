@@ -57,7 +57,11 @@ struct Half {
 
 /// Serves a WebSocket after its handshake; `rest` is what came behind that already.
 pub(crate) fn run(
-    stream: &Arc<TcpStream>, registration: &Registration, rest: Vec<u8>, room_id: String, peer_id: String,
+    stream: &Arc<TcpStream>,
+    registration: &Registration,
+    rest: Vec<u8>,
+    room_id: String,
+    peer_id: String,
 ) {
     let shared = registration.shared();
     let limits = &shared.settings.limits;
@@ -85,9 +89,10 @@ pub(crate) fn run(
             Err(_) => None,
         };
         let counter = match &close {
-            Some((CloseCode::Size | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid, _)) => {
-                Some(&shared.counters.sessions_malformed)
-            }
+            Some((
+                CloseCode::Size | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid,
+                _,
+            )) => Some(&shared.counters.sessions_malformed),
             Some(_) => None,
             None => Some(&shared.counters.sessions_silent),
         };
@@ -106,7 +111,9 @@ pub(crate) fn run(
 
 /// Hands on what the client sends, until it ends. Returns the close code to send; `None`: the client is silent.
 fn read(
-    socket: &mut WebSocket<Half>, session: SessionId, worker: &WorkerSender,
+    socket: &mut WebSocket<Half>,
+    session: SessionId,
+    worker: &WorkerSender,
 ) -> Option<(CloseCode, String)> {
     loop {
         match socket.read() {
@@ -165,7 +172,9 @@ fn end(mut stream: &TcpStream, queue: &Receiver<ToWriter>, (code, reason): (Clos
     if stream.write_all(&encode(frame)).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         let left = || deadline.saturating_duration_since(Instant::now());
-        while !left().is_zero() && !matches!(queue.recv_timeout(left()), Err(RecvTimeoutError::Disconnected)) {}
+        while !left().is_zero() && !matches!(queue.recv_timeout(left()), Err(RecvTimeoutError::Disconnected))
+        {
+        }
     }
     let _ = stream.shutdown(Shutdown::Both);
 }

@@ -6,6 +6,7 @@
 pub mod edge;
 mod http;
 mod io;
+pub mod settings;
 mod stats;
 mod whip;
 

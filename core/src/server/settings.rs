@@ -108,7 +108,9 @@ pub struct SettingsError {
 ///
 /// Errors: an unknown flag, a flag given twice, a value that is missing or cannot be read, values that contradict each other.
 pub fn parse(
-    program: &str, arguments: impl IntoIterator<Item = String>, environment: impl Fn(&str) -> Option<String>,
+    program: &str,
+    arguments: impl IntoIterator<Item = String>,
+    environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Command, SettingsError> {
     let mut settings = Settings::default();
     let mut given: Vec<&'static str> = Vec::new();
@@ -126,21 +128,25 @@ pub fn parse(
             None => (argument.as_str(), None),
         };
         let flag = name.strip_prefix("--").and_then(find);
-        let flag = flag.ok_or_else(|| SettingsError::new(format!("unknown flag '{name}', see {program} --help")))?;
+        let flag =
+            flag.ok_or_else(|| SettingsError::new(format!("unknown flag '{name}', see {program} --help")))?;
         if given.contains(&flag.name) && !flag.repeatable {
             return Err(SettingsError::new(format!("--{} is given twice", flag.name)));
         }
-        let value = value.or_else(|| arguments.next()).filter(|value| !value.is_empty() && !value.starts_with("--"));
         let value =
-            value.ok_or_else(|| SettingsError::new(format!("--{} needs a value: {}", flag.name, flag.value)))?;
-        flag.apply(&mut settings, &value).map_err(|why| SettingsError::new(format!("--{}: {why}", flag.name)))?;
+            value.or_else(|| arguments.next()).filter(|value| !value.is_empty() && !value.starts_with("--"));
+        let value = value
+            .ok_or_else(|| SettingsError::new(format!("--{} needs a value: {}", flag.name, flag.value)))?;
+        flag.apply(&mut settings, &value)
+            .map_err(|why| SettingsError::new(format!("--{}: {why}", flag.name)))?;
         given.push(flag.name);
     }
     for flag in FLAGS.iter().filter(|flag| !given.contains(&flag.name)) {
         let variable = flag.variable();
         let value = environment(&variable).filter(|value| !value.is_empty());
         for value in value.iter().flat_map(|value| flag.values(value)) {
-            flag.apply(&mut settings, value).map_err(|why| SettingsError::new(format!("{variable}: {why}")))?;
+            flag.apply(&mut settings, value)
+                .map_err(|why| SettingsError::new(format!("{variable}: {why}")))?;
         }
     }
     settings.check()?;
@@ -190,7 +196,9 @@ impl Settings {
             RtcAddresses::List(list) => addresses.extend(list.iter().map(|address| IpAddr::V4(*address))),
         }
         match &self.rtc_ipv6 {
-            RtcAddresses::Auto => addresses.extend(interfaces.iter().filter(|address| is_offered_ipv6(address))),
+            RtcAddresses::Auto => {
+                addresses.extend(interfaces.iter().filter(|address| is_offered_ipv6(address)))
+            }
             RtcAddresses::Off => {}
             RtcAddresses::List(list) => addresses.extend(list.iter().map(|address| IpAddr::V6(*address))),
         }
@@ -202,7 +210,9 @@ impl Settings {
         }
         unique.sort_by_key(IpAddr::is_loopback);
         if unique.is_empty() {
-            return Err(SettingsError::new("the host has no address for media; see --rtc-ipv4 and --rtc-ipv6"));
+            return Err(SettingsError::new(
+                "the host has no address for media; see --rtc-ipv4 and --rtc-ipv6",
+            ));
         }
         Ok(unique)
     }
@@ -269,10 +279,14 @@ impl Settings {
 
     fn check(&self) -> Result<(), SettingsError> {
         if self.dtls_certificate_file.is_some() != self.dtls_private_key_file.is_some() {
-            return Err(SettingsError::new("--dtls-certificate-file and --dtls-private-key-file go together"));
+            return Err(SettingsError::new(
+                "--dtls-certificate-file and --dtls-private-key-file go together",
+            ));
         }
         if self.rtc_ipv4 == RtcAddresses::Off && self.rtc_ipv6 == RtcAddresses::Off {
-            return Err(SettingsError::new("--rtc-ipv4 and --rtc-ipv6 are both off: no address is left for media"));
+            return Err(SettingsError::new(
+                "--rtc-ipv4 and --rtc-ipv6 are both off: no address is left for media",
+            ));
         }
         if self.rtc_ipv4 == RtcAddresses::Off && self.rtc_announced_ipv4.is_some() {
             return Err(SettingsError::new("--rtc-announced-ipv4 is of no use while --rtc-ipv4 is off"));
@@ -329,7 +343,9 @@ fn help(program: &str) -> String {
         }
     }
     text.push_str("  --help\n      This text.\n  --version\n      The version.\n\n");
-    text.push_str("Every flag can be given as an environment variable: --rtc-port is SANSFU_RTC_PORT. The flag wins.\n");
+    text.push_str(
+        "Every flag can be given as an environment variable: --rtc-port is SANSFU_RTC_PORT. The flag wins.\n",
+    );
     text
 }
 

@@ -59,7 +59,10 @@ impl Flag {
 }
 
 const fn text(
-    name: &'static str, value: &'static str, help: &'static str, default: Option<&'static str>,
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    default: Option<&'static str>,
     apply: fn(&mut Settings, &str) -> Result<(), String>,
 ) -> Flag {
     Flag { name, value, help, repeatable: false, target: Target::Text(default, apply) }
@@ -76,10 +79,16 @@ const fn repeatable(mut flag: Flag) -> Flag {
 
 /// All flags but `--help` and `--version`.
 pub(super) const FLAGS: &[Flag] = &[
-    text("http", "ADDRESS:PORT", "Where the page, HTTP and WebSocket are served.", Some("127.0.0.1:3000"), |s, v| {
-        s.http = parsed(v, "an address with a port, such as 127.0.0.1:3000 or [::1]:3000")?;
-        Ok(())
-    }),
+    text(
+        "http",
+        "ADDRESS:PORT",
+        "Where the page, HTTP and WebSocket are served.",
+        Some("127.0.0.1:3000"),
+        |s, v| {
+            s.http = parsed(v, "an address with a port, such as 127.0.0.1:3000 or [::1]:3000")?;
+            Ok(())
+        },
+    ),
     repeatable(text(
         "rtc-ipv4",
         "ADDRESS|auto|off",
@@ -104,37 +113,67 @@ pub(super) const FLAGS: &[Flag] = &[
             Ok(())
         },
     ),
-    text("rtc-announced-ipv4", "ADDRESS", "Told to clients instead of the IPv4 addresses (1:1 NAT).", None, |s, v| {
-        s.rtc_announced_ipv4 = Some(parsed(v, "an IPv4 address")?);
-        Ok(())
-    }),
+    text(
+        "rtc-announced-ipv4",
+        "ADDRESS",
+        "Told to clients instead of the IPv4 addresses (1:1 NAT).",
+        None,
+        |s, v| {
+            s.rtc_announced_ipv4 = Some(parsed(v, "an IPv4 address")?);
+            Ok(())
+        },
+    ),
     text("rtc-announced-ipv6", "ADDRESS", "Told to clients instead of the IPv6 addresses.", None, |s, v| {
         s.rtc_announced_ipv6 = Some(parsed(v, "an IPv6 address")?);
         Ok(())
     }),
-    text("num-workers", "NUMBER", "Worker threads, each with a UDP port.", Some("one for each core"), |s, v| {
-        let number = positive(v)?;
-        if number > 1024 {
-            return Err(format!("'{v}' is more than 1024"));
-        }
-        s.num_workers = Some(number);
-        Ok(())
-    }),
-    text("dtls-certificate-file", "FILE", "PEM certificate (ECDSA) for DTLS.", Some("a new one at start"), |s, v| {
-        s.dtls_certificate_file = Some(PathBuf::from(v));
-        Ok(())
-    }),
+    text(
+        "num-workers",
+        "NUMBER",
+        "Worker threads, each with a UDP port.",
+        Some("one for each core"),
+        |s, v| {
+            let number = positive(v)?;
+            if number > 1024 {
+                return Err(format!("'{v}' is more than 1024"));
+            }
+            s.num_workers = Some(number);
+            Ok(())
+        },
+    ),
+    text(
+        "dtls-certificate-file",
+        "FILE",
+        "PEM certificate (ECDSA) for DTLS.",
+        Some("a new one at start"),
+        |s, v| {
+            s.dtls_certificate_file = Some(PathBuf::from(v));
+            Ok(())
+        },
+    ),
     text("dtls-private-key-file", "FILE", "PEM private key of that certificate.", None, |s, v| {
         s.dtls_private_key_file = Some(PathBuf::from(v));
         Ok(())
     }),
-    text("media-codecs", "FILE", "JSON array of codecs, as mediasoup's mediaCodecs.", Some("all known"), |s, v| {
-        s.media_codecs = Some(PathBuf::from(v));
-        Ok(())
-    }),
+    text(
+        "media-codecs",
+        "FILE",
+        "JSON array of codecs, as mediasoup's mediaCodecs.",
+        Some("all known"),
+        |s, v| {
+            s.media_codecs = Some(PathBuf::from(v));
+            Ok(())
+        },
+    ),
     text("log-level", "LEVEL", "off, error, warn, info, debug or trace.", Some("info"), |s, v| {
-        let levels =
-            [LogLevel::Off, LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        let levels = [
+            LogLevel::Off,
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+            LogLevel::Trace,
+        ];
         let level = levels.into_iter().find(|level| level.as_str() == v);
         s.log_level = level.ok_or_else(|| format!("'{v}' is not off, error, warn, info, debug or trace"))?;
         Ok(())
@@ -146,19 +185,28 @@ pub(super) const FLAGS: &[Flag] = &[
         Some("30"),
         |s, v| {
             let seconds = v.parse::<u64>().ok().filter(|seconds| (5..=3600).contains(seconds));
-            let seconds = seconds.ok_or_else(|| format!("'{v}' is not a number of seconds from 5 to 3600"))?;
+            let seconds =
+                seconds.ok_or_else(|| format!("'{v}' is not a number of seconds from 5 to 3600"))?;
             s.sfu.ice_consent_timeout = Duration::from_secs(seconds);
             Ok(())
         },
     ),
-    number("max-connections", "HTTP connections at a time, WebSockets among them.", |s| &mut s.max_connections),
+    number("max-connections", "HTTP connections at a time, WebSockets among them.", |s| {
+        &mut s.max_connections
+    }),
     number("max-rooms", "Rooms of a worker.", |s| &mut s.limits.max_rooms),
     number("max-peers-per-room", "Peers of a room.", |s| &mut s.limits.max_peers_per_room),
-    number("max-viewers-per-room", "Viewers of a room that are no peers.", |s| &mut s.limits.max_viewers_per_room),
+    number("max-viewers-per-room", "Viewers of a room that are no peers.", |s| {
+        &mut s.limits.max_viewers_per_room
+    }),
     number("max-transports-per-peer", "Transports of a peer.", |s| &mut s.limits.max_transports_per_peer),
     number("max-transports-per-router", "Transports of a room.", |s| &mut s.sfu.max_transports_per_router),
-    number("max-producers-per-transport", "Producers of a transport.", |s| &mut s.sfu.max_producers_per_transport),
-    number("max-consumers-per-transport", "Consumers of a transport.", |s| &mut s.sfu.max_consumers_per_transport),
+    number("max-producers-per-transport", "Producers of a transport.", |s| {
+        &mut s.sfu.max_producers_per_transport
+    }),
+    number("max-consumers-per-transport", "Consumers of a transport.", |s| {
+        &mut s.sfu.max_consumers_per_transport
+    }),
     number("max-message-bytes", "The longest WebSocket message.", |s| &mut s.limits.max_message_bytes),
     number("max-body-bytes", "The longest HTTP body.", |s| &mut s.limits.max_body_bytes),
     number("max-requests-in-flight-per-session", "Requests to a client that await its answer.", |s| {
@@ -184,7 +232,9 @@ fn positive(value: &str) -> Result<usize, String> {
 }
 
 fn add_address<A: FromStr + PartialEq + Copy + Into<IpAddr>>(
-    addresses: &mut RtcAddresses<A>, value: &str, what: &str,
+    addresses: &mut RtcAddresses<A>,
+    value: &str,
+    what: &str,
 ) -> Result<(), String> {
     let address = match value {
         "auto" | "off" => {

@@ -91,7 +91,10 @@ fn the_environment_stands_in_for_flags_and_the_flag_wins() {
     ];
     let settings = settings(&["--http", "127.0.0.1:1"], &environment);
     assert_eq!(settings.rtc_port, 41000);
-    assert_eq!(settings.rtc_ipv4, RtcAddresses::List(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)]));
+    assert_eq!(
+        settings.rtc_ipv4,
+        RtcAddresses::List(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)])
+    );
     assert_eq!(settings.http.to_string(), "127.0.0.1:1");
     assert_eq!(settings.log_level, LogLevel::Info);
     let wrong = try_parse(&[], &[("SANSFU_RTC_PORT", "many")]).unwrap_err().to_string();
@@ -135,11 +138,15 @@ fn wrong_command_lines_are_told_in_one_line_that_names_the_flag() {
 
 #[test]
 fn help_names_every_flag_with_its_default() {
-    let Command::Help(text) = try_parse(&["--rtc-port", "1", "--help"], &[]).unwrap() else { panic!("no help") };
+    let Command::Help(text) = try_parse(&["--rtc-port", "1", "--help"], &[]).unwrap() else {
+        panic!("no help")
+    };
     for flag in FLAGS {
         assert!(text.contains(&format!("  --{} ", flag.name)), "{}", flag.name);
     }
-    assert!(text.contains("[127.0.0.1:3000]") && text.contains("[10000]") && text.contains("SANSFU_RTC_PORT"));
+    assert!(
+        text.contains("[127.0.0.1:3000]") && text.contains("[10000]") && text.contains("SANSFU_RTC_PORT")
+    );
     let Command::Version(line) = try_parse(&["--version"], &[]).unwrap() else { panic!("no version") };
     assert_eq!(line, concat!("sansfu ", env!("CARGO_PKG_VERSION")));
 }
