@@ -1,4 +1,5 @@
 //! The life of a server binary: command line, logs, signals, exit status.
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -100,6 +101,11 @@ fn start_logs(level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    let is_terminal = std::io::stderr().is_terminal();
     // Another subscriber, set by a program that embeds this, stays.
-    let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .try_init();
 }

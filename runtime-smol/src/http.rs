@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_io::{Async, Timer};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -205,6 +205,11 @@ async fn forward(
 ) -> HttpResponse {
     let limit = front_end.settings.limits.max_body_bytes;
     let (parts, body) = request.into_parts();
+    // Reading would be the permission that it asks for (RFC 9110 section 10.1.1).
+    let awaits_permission = parts.headers.contains_key(header::EXPECT);
+    if awaits_permission && body.size_hint().lower() > limit as u64 {
+        return HttpResponse::too_large(limit);
+    }
     let body = match or(read_body(body, limit), async {
         sleep(BODY_TIMEOUT).await;
         Err(timed_out())

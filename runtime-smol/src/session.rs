@@ -1,6 +1,5 @@
 //! A WebSocket: text frames go to the worker that has the room, and its frames come back.
 use std::net::Shutdown;
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

@@ -72,9 +72,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn body(&mut self, head: &Head, limit: usize) -> Result<Vec<u8>, Unread> {
         let deadline = Instant::now() + BODY_TIMEOUT;
         let length = head.content_length;
+        let awaits_permission = head.has_token("expect", "100-continue");
         if length > limit {
             let mut discarded = self.buffer.len();
-            while discarded < length.min(MAX_DISCARDED_BYTES) {
+            while !awaits_permission && discarded < length.min(MAX_DISCARDED_BYTES) {
                 self.buffer.clear();
                 if self.fill(deadline).is_err() {
                     break;
@@ -83,8 +84,7 @@ impl<'a> Reader<'a> {
             }
             return Err(Unread::Refused(HttpResponse::too_large(limit)));
         }
-        if length > 0 && head.field("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-        {
+        if length > 0 && awaits_permission {
             let mut stream = self.stream;
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| Unread::Gone)?;
         }
