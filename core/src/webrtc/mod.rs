@@ -15,6 +15,8 @@ mod publish;
 mod resource;
 pub mod sdp;
 mod session;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use error::WebRtcError;

@@ -11,7 +11,7 @@ mod attribute;
 mod parse;
 mod section;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod text;
 
 pub use section::{

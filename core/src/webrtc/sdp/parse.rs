@@ -105,7 +105,8 @@ impl Parser {
 
     fn ice_options(&mut self, value: &str) -> Result<(), Wrong> {
         let options = &mut self.offer.ice_options;
-        for tag in value.split_ascii_whitespace().filter(|tag| attribute::is_token(tag)) {
+        // RFC 8839 separates by spaces; libdatachannel by commas.
+        for tag in value.split([' ', ',']).filter(|tag| attribute::is_token(tag)) {
             if options.len() < MAX_ICE_OPTIONS && !options.iter().any(|known| known == tag) {
                 options.push(tag.to_owned());
             }
@@ -226,12 +227,12 @@ impl OpenSection {
         }
         let for_all = self.feedback.remove(&None).unwrap_or_default();
         for payload_type in section.formats.iter().filter_map(|format| attribute::payload_type(format)) {
-            // Removing it takes care of formats that are named twice.
-            let Some(mut codec) =
-                self.codecs.remove(&payload_type).or_else(|| static_codec(&section, payload_type))
-            else {
+            if section.codec(payload_type).is_some() {
+                // A format that is named twice.
                 continue;
-            };
+            }
+            let codec = self.codecs.remove(&payload_type).or_else(|| static_codec(&section, payload_type));
+            let Some(mut codec) = codec else { continue };
             codec.fmtp = self.fmtp.remove(&payload_type);
             codec.feedback = self.feedback.remove(&Some(payload_type)).unwrap_or_default();
             codec.feedback.extend(for_all.iter().cloned());
