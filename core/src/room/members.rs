@@ -117,24 +117,17 @@ impl Room {
         self.remove_unless_held(turn.desk, peer_id);
     }
 
-    /// Removes a peer that neither a session nor a WHIP resource holds, and tells the others.
+    /// Removes a peer that neither a session nor a WHIP resource holds. The others are told when they knew of it and it is
+    /// gone, or is held by nothing but a session that has not joined.
     pub(super) fn remove_unless_held(&mut self, desk: &mut Desk, peer_id: &str) {
-        let held = |peer: &Peer| peer.session.is_some() || peer.whip.is_some();
-        match self.peers.get_mut(peer_id) {
-            Some(peer) if held(peer) && (peer.joined || peer.whip.is_some()) => {}
-            // A session that has not joined is there, but the others need not know.
-            Some(peer) if held(peer) => {
-                if std::mem::take(&mut peer.announced) {
-                    self.tell_joined(desk, peer_id, "peerClosed", &json!({ "peerId": peer_id }));
-                }
-            }
-            Some(_) => {
-                let peer = self.peers.remove(peer_id);
-                if peer.is_some_and(|peer| peer.announced) {
-                    self.tell_joined(desk, peer_id, "peerClosed", &json!({ "peerId": peer_id }));
-                }
-            }
-            None => {}
+        let Some(peer) = self.peers.get_mut(peer_id) else { return };
+        let visible = peer.joined || peer.whip.is_some();
+        let lost = !visible && std::mem::take(&mut peer.announced);
+        if peer.session.is_none() && peer.whip.is_none() {
+            self.peers.remove(peer_id);
+        }
+        if lost {
+            self.tell_joined(desk, peer_id, "peerClosed", &json!({ "peerId": peer_id }));
         }
     }
 

@@ -15,7 +15,8 @@ pub struct HttpRequest<'a> {
     pub body: &'a [u8],
 }
 
-/// An HTTP response. The runtime adds `Content-Length` and what concerns the connection.
+/// An HTTP response. The runtime adds `Content-Length` and what concerns the connection, and leaves the body out when the
+/// method was `HEAD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     /// The status code.

@@ -137,3 +137,14 @@ fn statistics_are_added_up() {
     let merged: Value = serde_json::from_str(&merge_stats(&[largest.clone(), largest])).unwrap();
     assert_eq!(merged["n"], u64::MAX);
 }
+
+#[test]
+fn the_files_are_those_of_the_page() {
+    let directory = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime-smol/web")).unwrap();
+    let mut found: Vec<String> =
+        directory.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut files = FILES.map(String::from).to_vec();
+    found.sort();
+    files.sort();
+    assert_eq!(files, found);
+}

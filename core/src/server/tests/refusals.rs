@@ -44,6 +44,9 @@ impl Scene {
     }
 }
 
+/// A session, a method, good data, and each field: its name, its type, and whether it must be there.
+type Row = (SessionId, &'static str, Value, Vec<(&'static str, &'static str, bool)>);
+
 /// Every value that is not of a field's type, by that type.
 fn wrong(of: &str) -> Vec<Value> {
     let all = [
@@ -69,8 +72,7 @@ fn each_field_is_needed_and_of_its_type() {
     let connect = json!({ "transportId": a.send, "dtlsParameters": vp8["connect"]["dtlsParameters"] });
     let (producer, consumer) = (scene.producer.clone(), scene.consumer.clone());
     let of = |name: &str, id: &str| json!({ name: id });
-    // The session, the method, good data, and each field: its type and whether it must be there.
-    let table: Vec<(SessionId, &str, Value, Vec<(&str, &str, bool)>)> = vec![
+    let table: Vec<Row> = vec![
         (
             a.session,
             "createWebRtcTransport",
