@@ -47,3 +47,7 @@ pub mod sfu;
 pub mod room;
 pub mod server;
 pub mod webrtc;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
