@@ -195,6 +195,11 @@ impl IceServer {
         Some(ConsentExpired { removed_tuples: std::mem::take(&mut self.tuples) })
     }
 
+    /// When the last valid request came; `None` before the first, and after consent has expired.
+    pub fn last_consent(&self) -> Option<Instant> {
+        self.last_consent
+    }
+
     /// When consent expires, unless a valid request comes before.
     pub fn deadline(&self) -> Option<Instant> {
         if self.config.consent_timeout.is_zero() {

@@ -1,5 +1,5 @@
 //! Inputs in, outputs out.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Datagram, Deadline, Input, Output, Sfu, Transmit};
 use crate::event::CloseReason;
@@ -8,6 +8,10 @@ use crate::id::TransportId;
 use crate::outbox::Run;
 use crate::transport::{TransportChange, WebRtcTransport};
 use crate::wire::demux::{Kind, classify};
+
+/// A transport that has had no valid STUN request for this long may lose its tuple to another: clients ask every 5 s or more
+/// often (RFC 7675 section 5.1).
+const TUPLE_HOLD: Duration = Duration::from_secs(10);
 
 impl Sfu {
     /// Takes an input and decides everything that follows from it. Never fails: what is hostile or broken is counted and
@@ -129,6 +133,10 @@ impl Sfu {
             self.out.stats.dropped_stun += 1;
             return;
         };
+        if self.is_held_by_another(&tuple, id) {
+            self.out.stats.dropped_stun += 1;
+            return;
+        }
         let Ok((router, ctx)) = self.split(id.router) else { return };
         let Ok(transport) = router.transport_mut(id) else { return };
         let outcome = transport.handle_stun(ctx.now, tuple, payload, ctx.out);
@@ -145,10 +153,21 @@ impl Sfu {
         }
         let taken_from = outcome.added_tuple.and_then(|tuple| self.demux.add_tuple(tuple, id));
         if let Some(previous) = taken_from {
-            // The client uses the same port for another transport now: the old one has lost its path for good.
+            // The client uses the port of a transport that has fallen silent: that one has lost its path for good.
             self.apply(previous, TransportChange::Close(CloseReason::ConsentExpired));
         }
         self.apply(id, change);
+    }
+}
+
+impl Sfu {
+    /// Whether a tuple is another transport's, and in use. Who knows the credentials of one transport must not be able to take
+    /// another's path away by forging its address.
+    fn is_held_by_another(&self, tuple: &Tuple, id: TransportId) -> bool {
+        let Some(holder) = self.demux.by_tuple(tuple).filter(|holder| *holder != id) else { return false };
+        let router = self.routers.get(holder.router.0);
+        let last_consent = router.and_then(|router| router.transport(holder).ok()?.ice.last_consent());
+        last_consent.is_some_and(|at| self.now.saturating_duration_since(at) < TUPLE_HOLD)
     }
 }
 
