@@ -277,6 +277,15 @@ impl ProducerEncoding {
         self.key_frames.cancel();
     }
 
+    /// Lets the score fall to 0 when nothing came for `silence`.
+    pub fn note_silence(&mut self, now: Instant, silence: Duration) {
+        if let Some(stream) = &mut self.stream
+            && stream.last_packet_at().is_some_and(|at| now.saturating_duration_since(at) >= silence)
+        {
+            stream.on_inactive();
+        }
+    }
+
     /// The sequence number of the next FIR command (RFC 5104 section 4.3.1.1).
     pub fn next_fir_sequence(&mut self) -> u8 {
         self.fir_sequence = self.fir_sequence.wrapping_add(1);

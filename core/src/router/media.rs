@@ -56,7 +56,12 @@ impl Router {
             transport.wake_by(nack.and_then(|stream| stream.nack_deadline()), ctx.out);
         }
         match reception {
-            Reception::Stored(stored) if !producer.paused => self.fan_out(stream.producer, &stored, ctx),
+            Reception::Stored(stored) if !producer.paused => {
+                self.fan_out(stream.producer, &stored, ctx);
+                if stored.restarted {
+                    self.request_keyframe_for_waiting(stream.producer, ctx);
+                }
+            }
             Reception::Stored(_) | Reception::Discarded => {}
             Reception::UnknownPayloadType => ctx.out.stats.dropped_rtp_unknown_stream += 1,
         }

@@ -1,5 +1,5 @@
 //! What a transport does by the clock: requests for lost packets, feedback, reports, and the time-outs of its parts.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Context, Router};
 use crate::arena::Id;
@@ -17,6 +17,12 @@ const FULL_REPORT_BYTES: usize = 1_000;
 
 /// Report blocks in one datagram: 31 of 24 bytes (RFC 3550 section 6.4.2).
 const MAX_BLOCKS: usize = 31;
+
+/// A stream that brought nothing for this long has ended or been stopped: mediasoup's inactivity checks.
+const SILENT_VIDEO: Duration = Duration::from_millis(1_500);
+
+/// Audio pauses longer, by discontinuous transmission.
+const SILENT_AUDIO: Duration = Duration::from_secs(5);
 
 impl Router {
     /// Fires what is due of a transport and sets its timer anew.
@@ -165,7 +171,9 @@ impl Router {
         for own in producers {
             let Some(producer) = self.producers.get_mut(own) else { continue };
             let mut changed = false;
+            let silence = if producer.is_video() { SILENT_VIDEO } else { SILENT_AUDIO };
             for encoding in &mut producer.encodings {
+                encoding.note_silence(ctx.now, silence);
                 let score = encoding.score();
                 changed |= std::mem::replace(&mut encoding.reported_score, score) != score;
             }
