@@ -58,3 +58,29 @@ impl Demux {
         self.tuples.is_empty() && self.username_fragments.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::Id;
+    use crate::ice::Protocol;
+    use crate::id::RouterId;
+
+    fn transport(index: u64) -> TransportId {
+        TransportId { router: RouterId(Id::from_bits(0)), own: Id::from_bits(index) }
+    }
+
+    #[test]
+    fn a_tuple_leads_to_the_transport_that_had_it_last() {
+        let remote = ([192, 0, 2, 1], 5_000).into();
+        let tuple = Tuple { local: ([192, 0, 2, 2], 40_000).into(), remote, protocol: Protocol::Udp };
+        let mut demux = Demux::default();
+        assert_eq!(demux.add_tuple(tuple, transport(1)), None);
+        assert_eq!(demux.add_tuple(tuple, transport(1)), None);
+        assert_eq!(demux.add_tuple(tuple, transport(2)), Some(transport(1)));
+        demux.remove_tuple(tuple, transport(1));
+        assert_eq!(demux.by_tuple(&tuple), Some(transport(2)), "only its holder gives it up");
+        demux.remove_tuple(tuple, transport(2));
+        assert!(demux.is_empty());
+    }
+}

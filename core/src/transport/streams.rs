@@ -153,3 +153,110 @@ fn ssrcs(
         media.into_iter().chain(rtx)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::rtp::{RtpHeader, write_extensions};
+
+    fn producer(index: u64) -> Id<tag::Producer> {
+        Id::from_bits(index)
+    }
+
+    fn parameters(encodings: serde_json::Value, mid: Option<&str>) -> RtpParameters {
+        let extension = |uri: HeaderExtensionUri, id| json!({ "uri": uri.as_str(), "id": id });
+        RtpParameters::from_json(&json!({
+            "mid": mid,
+            "codecs": [
+                { "mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000 },
+                { "mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": { "apt": 96 } },
+            ],
+            "headerExtensions": [
+                extension(HeaderExtensionUri::Mid, 1),
+                extension(HeaderExtensionUri::Rid, 2),
+                extension(HeaderExtensionUri::RepairedRid, 3),
+            ],
+            "encodings": encodings,
+        }))
+        .unwrap()
+    }
+
+    fn packet(ssrc: u32, payload_type: u8, extensions: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let header = RtpHeader { payload_type, marker: false, sequence_number: 1, timestamp: 2, ssrc };
+        header.write(&mut bytes);
+        write_extensions(&mut bytes, 0, extensions);
+        bytes.push(0);
+        bytes
+    }
+
+    fn find(
+        table: &mut StreamTable,
+        ssrc: u32,
+        payload_type: u8,
+        extensions: &[(u8, &[u8])],
+    ) -> Option<Found> {
+        let bytes = packet(ssrc, payload_type, extensions);
+        table.find(&RtpView::parse(&bytes).unwrap())
+    }
+
+    fn stream(index: u64, encoding: u8, is_rtx: bool) -> StreamRef {
+        StreamRef { producer: producer(index), encoding, is_rtx }
+    }
+
+    #[test]
+    fn signalled_ssrcs_are_known() {
+        let mut table = StreamTable::default();
+        table.add(producer(1), &parameters(json!([{ "ssrc": 10, "rtx": { "ssrc": 11 } }]), Some("0")));
+        assert_eq!(find(&mut table, 10, 96, &[]), Some(Found::Known(stream(1, 0, false))));
+        assert_eq!(find(&mut table, 11, 97, &[]), Some(Found::Known(stream(1, 0, true))));
+        assert_eq!(find(&mut table, 12, 96, &[]), None);
+    }
+
+    #[test]
+    fn simulcast_is_found_by_rid_and_its_repairs_by_repaired_rid() {
+        let mut table = StreamTable::default();
+        table.add(producer(1), &parameters(json!([{ "rid": "r0" }, { "rid": "r1" }]), Some("0")));
+        let rid = find(&mut table, 20, 96, &[(1, b"0"), (2, b"r1")]);
+        assert_eq!(rid, Some(Found::Discovered(stream(1, 1, false))));
+        let repaired = find(&mut table, 21, 97, &[(1, b"0"), (3, b"r1")]);
+        assert_eq!(repaired, Some(Found::Discovered(stream(1, 1, true))));
+        assert_eq!(
+            find(&mut table, 20, 96, &[]),
+            Some(Found::Known(stream(1, 1, false))),
+            "remembered by SSRC"
+        );
+        assert_eq!(find(&mut table, 22, 96, &[(1, b"0")]), None, "a MID alone does not say which encoding");
+        assert_eq!(find(&mut table, 23, 96, &[(1, b"0"), (2, b"r7")]), None);
+    }
+
+    #[test]
+    fn the_same_rid_in_two_sections_is_told_apart_by_mid() {
+        let mut table = StreamTable::default();
+        table.add(producer(1), &parameters(json!([{ "rid": "r0" }, { "rid": "r1" }]), Some("0")));
+        table.add(producer(2), &parameters(json!([{ "rid": "r0" }, { "rid": "r1" }]), Some("1")));
+        let found = find(&mut table, 30, 96, &[(1, b"1"), (2, b"r0")]);
+        assert_eq!(found, Some(Found::Discovered(stream(2, 0, false))));
+        assert_eq!(find(&mut table, 31, 96, &[(1, b"9"), (2, b"r0")]), None);
+    }
+
+    #[test]
+    fn a_single_stream_is_found_by_mid_and_told_from_its_repairs_by_payload_type() {
+        let mut table = StreamTable::default();
+        table.add(producer(3), &parameters(json!([{}]), Some("v")));
+        assert_eq!(find(&mut table, 40, 96, &[(1, b"v")]), Some(Found::Discovered(stream(3, 0, false))));
+        assert_eq!(find(&mut table, 41, 97, &[(1, b"v")]), Some(Found::Discovered(stream(3, 0, true))));
+    }
+
+    #[test]
+    fn a_removed_producer_is_not_found_by_anything() {
+        let mut table = StreamTable::default();
+        table.add(producer(1), &parameters(json!([{ "ssrc": 10 }]), Some("0")));
+        find(&mut table, 50, 97, &[(1, b"0")]);
+        table.remove(producer(1), [10, 50].into_iter());
+        assert_eq!(find(&mut table, 10, 96, &[(1, b"0")]), None);
+        assert!(table.is_empty());
+    }
+}
