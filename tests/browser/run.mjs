@@ -39,10 +39,9 @@ async function runAll(binary) {
   for await (const text of events.compose(new spec())) process.stdout.write(text);
 }
 
-/** Counts tests, not the suites or files around them; but a file that fails outside its tests counts as failed. */
+/** Counts tests, not the suites and files around them; but a suite or file that fails by itself counts as failed. */
 function count({ details, skip, name }, result) {
-  const isFile = name.endsWith('.test.mjs');
-  if (details.type === 'suite' && result === 'passed') return;
-  if (isFile && result === 'passed') return;
+  const around = details.type === 'suite' || name.endsWith('.test.mjs');
+  if (around && (result === 'passed' || details.error?.failureType === 'subtestsFailed')) return;
   counts[skip === undefined ? result : 'skipped'] += 1;
 }

@@ -34,6 +34,12 @@ after(async () => {
 function defineConnect() {
   window.makeOffer = async (how) => {
     window.pc = new RTCPeerConnection();
+    // Chromium decodes sound only for somebody who plays it.
+    window.pc.ontrack = ({ track }) => {
+      const player = Object.assign(document.createElement(track.kind), { srcObject: new MediaStream([track]) });
+      document.body.append(player);
+      return player.play();
+    };
     if (how === 'publish') {
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360 } });
       for (const track of stream.getTracks()) window.pc.addTransceiver(track, { direction: 'sendonly', streams: [stream] });

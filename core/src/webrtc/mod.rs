@@ -16,6 +16,8 @@ mod resource;
 pub mod sdp;
 mod session;
 #[cfg(test)]
+mod sfu_tests;
+#[cfg(test)]
 mod tests;
 mod watch;
 
