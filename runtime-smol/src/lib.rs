@@ -5,6 +5,8 @@
 //! room. The two sides meet in channels only, so signaling never delays media.
 //!
 //! ```no_run
+//! use sansfu_smol::Running as _;
+//!
 //! let settings = sansfu::server::settings::Settings::default();
 //! let handle = sansfu_smol::start(&settings)?;
 //! println!("http://{}/", handle.http_address());
@@ -21,7 +23,8 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use sansfu::server::settings::Settings;
-use sansfu_runtime::{Running, Signal, StartError, Stopper, WorkerFailed, bind};
+pub use sansfu_runtime::{Running, StartError, Stopper, WorkerFailed};
+use sansfu_runtime::{Signal, bind};
 use smol::channel::{self, Sender};
 
 /// Signals that may wait for one worker; the front end waits when there are more.

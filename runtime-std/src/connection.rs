@@ -180,7 +180,7 @@ fn accept(mut stream: &TcpStream, head: &Head) -> io::Result<bool> {
     let text = format!(
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
          sec-websocket-accept: {accept}\r\nsec-websocket-protocol: {}\r\n\r\n",
-        edge::PROTOO,
+        edge::SUB_PROTOCOL,
     );
     stream.write_all(text.as_bytes())?;
     Ok(true)

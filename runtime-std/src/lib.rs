@@ -5,6 +5,8 @@
 //! that hands text to the worker that has the room. The two sides meet in channels only, so signaling never delays media.
 //!
 //! ```no_run
+//! use sansfu_std::Running as _;
+//!
 //! let settings = sansfu::server::settings::Settings::default();
 //! let handle = sansfu_std::start(&settings)?;
 //! println!("http://{}/", handle.http_address());
@@ -26,7 +28,8 @@ use std::thread::JoinHandle;
 
 use polling::Poller;
 use sansfu::server::settings::Settings;
-use sansfu_runtime::{Running, Signal, StartError, Stopper, WorkerFailed, bind};
+pub use sansfu_runtime::{Running, StartError, Stopper, WorkerFailed};
+use sansfu_runtime::{Signal, bind};
 
 /// Signals that may wait for one worker; connections wait when there are more.
 const MAX_QUEUED_SIGNALS: usize = 256;

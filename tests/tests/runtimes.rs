@@ -136,7 +136,7 @@ fn open_with(
     }
     match tungstenite::client(request, connect(address)) {
         Ok((socket, response)) => {
-            assert_eq!(response.headers()["sec-websocket-protocol"], edge::PROTOO);
+            assert_eq!(response.headers()["sec-websocket-protocol"], edge::SUB_PROTOCOL);
             Ok(socket)
         }
         Err(tungstenite::HandshakeError::Failure(error)) => Err(error),
@@ -145,7 +145,7 @@ fn open_with(
 }
 
 fn open(address: SocketAddr, room: &str, peer: &str) -> WebSocket<TcpStream> {
-    open_with(address, &format!("/?roomId={room}&peerId={peer}"), Some(edge::PROTOO)).unwrap()
+    open_with(address, &format!("/?roomId={room}&peerId={peer}"), Some(edge::SUB_PROTOCOL)).unwrap()
 }
 
 /// Sends a request in the rooms' envelope and returns the response to it.
@@ -290,9 +290,9 @@ fn a_session_needs_its_sub_protocol_and_names<R: Running>(start: fn(&Settings) -
     for (target, protocol) in [
         ("/?roomId=room&peerId=me", None),
         ("/?roomId=room&peerId=me", Some("chat")),
-        ("/?roomId=room", Some(edge::PROTOO)),
-        ("/?peerId=me", Some(edge::PROTOO)),
-        ("/elsewhere?roomId=room&peerId=me", Some(edge::PROTOO)),
+        ("/?roomId=room", Some(edge::SUB_PROTOCOL)),
+        ("/?peerId=me", Some(edge::SUB_PROTOCOL)),
+        ("/elsewhere?roomId=room&peerId=me", Some(edge::SUB_PROTOCOL)),
     ] {
         match open_with(server.http_address(), target, protocol) {
             Err(Error::Http(response)) => assert!(response.status().is_client_error(), "{target}"),

@@ -31,12 +31,12 @@ pub const FILES: [&str; 13] = [
 ];
 
 /// The WebSocket sub-protocol of the rooms, which the answer to the upgrade must name.
-pub const PROTOO: &str = "protoo";
+pub const SUB_PROTOCOL: &str = "protoo";
 
 /// What is to be done with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// Accept the upgrade with sub-protocol [`PROTOO`], then
+    /// Accept the upgrade with sub-protocol [`SUB_PROTOCOL`], then
     /// [`Input::Opened`](super::Input::Opened) to the worker of the room.
     WebSocket {
         /// The room.
@@ -121,7 +121,7 @@ fn route_websocket(method: &str, target: &str, protocols: &str) -> Route {
         Ok(id) => id,
         Err(response) => return Route::Respond(response),
     };
-    if !protocols.split(',').any(|name| name.trim() == PROTOO) {
+    if !protocols.split(',').any(|name| name.trim() == SUB_PROTOCOL) {
         return Route::Respond(HttpResponse::error(400, "WebSocket sub-protocol 'protoo' expected"));
     }
     Route::WebSocket { room_id, peer_id }
