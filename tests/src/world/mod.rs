@@ -71,6 +71,8 @@ pub struct World<C> {
     pub wire: Wire,
     /// What it has sent to addresses behind which there is no client.
     pub strays: Vec<(SocketAddr, Vec<u8>)>,
+    /// Everything that it has sent, where to and when (counted from the start), if it is to be kept.
+    pub trace: Option<Vec<(Duration, SocketAddr, Vec<u8>)>>,
     rng: ChaCha8Rng,
     queue: EventQueue<Arrival>,
     sfu_deadline: Option<Instant>,
@@ -123,6 +125,7 @@ impl<C: Endpoint> World<C> {
             events: Vec::new(),
             wire: Wire::default(),
             strays: Vec::new(),
+            trace: None,
             rng,
             queue: EventQueue::default(),
             sfu_deadline: None,
@@ -267,6 +270,9 @@ impl<C: Endpoint> World<C> {
     fn on_sent(&mut self, remote: SocketAddr, bytes: Vec<u8>) {
         let index = self.hosts.iter().position(|host| host.external == remote);
         self.wire.on_sfu_sent(self.now, index, remote, &bytes);
+        if let Some(trace) = &mut self.trace {
+            trace.push((self.now - self.start, remote, bytes.clone()));
+        }
         let Some(index) = index else {
             self.strays.push((remote, bytes));
             return;
