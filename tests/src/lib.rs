@@ -2,4 +2,5 @@
 pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod load;
+pub mod seeded_crypto;
 pub mod world;

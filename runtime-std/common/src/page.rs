@@ -27,7 +27,7 @@ pub fn file(name: &str) -> Option<File> {
     macro_rules! files {
         ($($name:literal),* $(,)?) => {
             match name {
-                $($name => include_str!(concat!("../../runtime-smol/web/", $name)),)*
+                $($name => include_str!(concat!("../../../runtime-smol/web/", $name)),)*
                 _ => return None,
             }
         };
