@@ -25,11 +25,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let deadline = drain(&mut server, &socket)?;
         // Standard input cannot be waited for together with the socket, so look at it ten times a second.
-        let wait = deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), Duration::from_millis(100));
+        let wait = deadline
+            .saturating_duration_since(Instant::now())
+            .clamp(Duration::from_millis(1), Duration::from_millis(100));
         socket.set_read_timeout(Some(wait))?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {
-                let datagram = Datagram { local, remote, protocol: Protocol::Udp, payload: &mut buffer[..length] };
+                let datagram =
+                    Datagram { local, remote, protocol: Protocol::Udp, payload: &mut buffer[..length] };
                 server.handle_input(Instant::now(), Input::Datagram(datagram));
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
@@ -49,7 +52,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     if_match: None,
                     body: sdp.as_bytes(),
                 };
-                server.handle_input(Instant::now(), Input::Http { exchange: ExchangeId(next_exchange), request });
+                server.handle_input(
+                    Instant::now(),
+                    Input::Http { exchange: ExchangeId(next_exchange), request },
+                );
             }
             Err(mpsc::TryRecvError::Empty) => {}
             // Media goes on after the last offer.
@@ -72,7 +78,9 @@ fn drain(server: &mut Server, socket: &UdpSocket) -> io::Result<Instant> {
             Output::Response { response, .. } => println!("{} {}", response.status, response.body),
             Output::Event(event) => eprintln!("{event:?}"),
             Output::Message { .. } | Output::Close { .. } => {}
-            Output::Timeout(deadline) => return Ok(deadline.at.unwrap_or_else(|| Instant::now() + Duration::from_secs(1))),
+            Output::Timeout(deadline) => {
+                return Ok(deadline.at.unwrap_or_else(|| Instant::now() + Duration::from_secs(1)));
+            }
         }
     }
 }
@@ -85,8 +93,11 @@ fn read_offers() -> mpsc::Receiver<(String, String)> {
             let offer = serde_json::from_str::<serde_json::Value>(&line).ok();
             let text = |name: &str| offer.as_ref().and_then(|offer| offer[name].as_str()).map(str::to_owned);
             match text("path").zip(text("sdp")) {
-                Some(offer) if sender.send(offer).is_ok() => {}
-                Some(_) => return,
+                Some(offer) => {
+                    if sender.send(offer).is_err() {
+                        return;
+                    }
+                }
                 None => eprintln!("not an offer: {line}"),
             }
         }
@@ -97,7 +108,8 @@ fn read_offers() -> mpsc::Receiver<(String, String)> {
 /// 32 bytes from the operating system.
 fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| io::Read::read_exact(&mut file, &mut seed));
+    let read =
+        std::fs::File::open("/dev/urandom").and_then(|mut file| io::Read::read_exact(&mut file, &mut seed));
     read.expect("the operating system has randomness");
     seed
 }

@@ -191,7 +191,9 @@ async fn answer(
             };
             executor.spawn(session).detach();
             let mut response = response.map(|()| Full::default());
-            response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(edge::SUB_PROTOCOL));
+            response
+                .headers_mut()
+                .insert("sec-websocket-protocol", HeaderValue::from_static(edge::SUB_PROTOCOL));
             response
         }
     }

@@ -128,8 +128,8 @@ async fn talk(
                     Message::Binary(_) => {
                         return Some((CloseCode::Unsupported, "text frames only".to_owned()));
                     }
-                    Message::Close(_) => return Some((CloseCode::Normal, String::new())),
-                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                    // Reading on sends the answers to pings and to a close frame, after which the socket has ended.
+                    Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
                 }
                 continue;
             }

@@ -30,10 +30,7 @@ fn count(allocations: u64, bytes: i64) {
     // While a thread ends there is nothing to count in.
     let _ = COUNTS.try_with(|counts| {
         let now = counts.get();
-        counts.set(Counts {
-            allocations: now.allocations + allocations,
-            live_bytes: now.live_bytes + bytes,
-        });
+        counts.set(Counts { allocations: now.allocations + allocations, live_bytes: now.live_bytes + bytes });
     });
 }
 

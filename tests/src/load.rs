@@ -69,10 +69,8 @@ impl Load {
         let mut sfu = Sfu::new(config, [7; 32], now, wall()).unwrap_or_else(|error| panic!("{error}"));
         let options = RouterOptions { media_codecs: default_media_codecs(), ..RouterOptions::default() };
         let router = sfu.create_router(now, options).unwrap_or_else(|error| panic!("{error}"));
-        let capabilities = sfu
-            .router_rtp_capabilities(router)
-            .unwrap_or_else(|error| panic!("{error}"))
-            .clone();
+        let capabilities =
+            sfu.router_rtp_capabilities(router).unwrap_or_else(|error| panic!("{error}")).clone();
         let mut load = Load {
             sfu,
             now,

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansfu::dtls::DtlsBackend;
+use sansfu::dtls::{Certificate, DimplBackend, DimplBackendConfig, DtlsBackend};
 use sansfu::model::{ConsumerOptions, ProducerOptions, RouterOptions};
 use sansfu::ortc::{MediaKind, default_media_codecs};
+use sansfu::rng::Rng;
 use sansfu::srtp::SrtpProfile;
 use sansfu::wire::rtcp::{Pli, write_nack, write_pli};
 use sansfu_tests::fixed_dtls::FixedDtls;
+use sansfu_tests::seeded_crypto::provider;
 use sansfu_tests::world::{Frame, Kind, Link, ScriptedClient, Source, World, config};
 use serde_json::json;
 
@@ -29,6 +31,21 @@ const AUDIO_SSRC: u32 = 815;
 fn fixed(_seed: u64) -> [Arc<dyn DtlsBackend>; 2] {
     let backend = Arc::new(FixedDtls::new(SrtpProfile::AeadAes256Gcm));
     [backend.clone(), backend]
+}
+
+/// Real handshakes, of which everything random comes from the seed.
+fn seeded(seed: u64) -> [Arc<dyn DtlsBackend>; 2] {
+    let mut rng = Rng::from_seed([seed as u8; 32]);
+    let crypto = provider([seed as u8; 32]);
+    [1, 2].map(|end| -> Arc<dyn DtlsBackend> {
+        let certificate = Certificate::generate(&mut rng).unwrap();
+        let config = DimplBackendConfig {
+            crypto: Some(crypto.clone()),
+            rng_seed: Some(seed << 8 | end),
+            ..DimplBackendConfig::default()
+        };
+        Arc::new(DimplBackend::new(&certificate, config).unwrap())
+    })
 }
 
 /// Ten seconds of a call: one publisher, two subscribers, bad links, requests of every kind.
@@ -82,7 +99,8 @@ fn run(seed: u64, backends: Backends) -> Outcome {
     }
     told += &format!("{:?} {:?}", world.events, world.sfu.stats());
     for host in &world.hosts {
-        told += &serde_json::to_string(&world.sfu.transport_stats(world.now, host.client.transport).unwrap()).unwrap();
+        told += &serde_json::to_string(&world.sfu.transport_stats(world.now, host.client.transport).unwrap())
+            .unwrap();
     }
     world.assert_sound();
     Outcome { datagrams: world.trace.take().unwrap(), told }
@@ -112,7 +130,9 @@ fn give_feedback(world: &mut World<ScriptedClient>, media_ssrcs: &[(usize, u32)]
             .map(|packet| u16::from_be_bytes([packet[2], packet[3]]))
             .collect();
         let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { continue };
-        let missing: Vec<u16> = (*first..*last).filter(|number| !numbers.contains(number)).rev().take(20).rev().collect();
+        let mut missing: Vec<u16> =
+            (*first..*last).filter(|number| !numbers.contains(number)).rev().take(20).collect();
+        missing.reverse();
         let mut bytes = Vec::new();
         if !missing.is_empty() {
             write_nack(&mut bytes, 1, *ssrc, &missing);
@@ -162,7 +182,10 @@ fn assert_deterministic(backends: Backends) {
     let kinds = |range: std::ops::Range<u8>| {
         one.datagrams.iter().filter(|(_, _, bytes)| range.contains(&bytes[0])).count()
     };
-    assert!(kinds(0..4) >= 6 && kinds(20..64) >= 3 && kinds(128..192) > 2_000, "STUN, DTLS and SRTP were there");
+    assert!(
+        kinds(0..4) >= 6 && kinds(20..64) >= 3 && kinds(128..192) > 2_000,
+        "STUN, DTLS and SRTP were there"
+    );
     let other = run(2, backends);
     assert!(one.told != other.told && one.datagrams != other.datagrams);
     // Not only the links: the first answer to STUN is different already, because the credentials are.
@@ -172,6 +195,11 @@ fn assert_deterministic(backends: Backends) {
 #[test]
 fn the_same_seed_gives_the_same_bytes_with_keys_agreed_beforehand() {
     assert_deterministic(fixed);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_with_real_handshakes() {
+    assert_deterministic(seeded);
 }
 
 #[test]

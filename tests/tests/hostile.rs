@@ -13,8 +13,8 @@ use sansfu::stats::SfuStats;
 use sansfu_tests::fixed_dtls::FixedDtls;
 use sansfu_tests::world::stun::{BindingRequest, refresh_fingerprint};
 use sansfu_tests::world::{
-    Dialect, Kind, Link, ScriptedClient, Str0mClient, World, config, connect, consume,
-    default_router, produce, settle, sfu_address,
+    Dialect, Kind, Link, ScriptedClient, Str0mClient, World, config, connect, consume, default_router,
+    produce, settle, sfu_address,
 };
 use serde_json::json;
 
@@ -46,7 +46,11 @@ impl Siege {
     }
 
     /// Sends what `make` makes, a thousand times, while the call goes on; gives the counters' growth.
-    fn attack(&mut self, remote: impl Fn(usize) -> SocketAddr, make: impl Fn(&mut ChaCha8Rng, usize) -> Vec<u8>) {
+    fn attack(
+        &mut self,
+        remote: impl Fn(usize) -> SocketAddr,
+        make: impl Fn(&mut ChaCha8Rng, usize) -> Vec<u8>,
+    ) {
         self.before = self.world.sfu.stats();
         for nth in 0..EACH {
             let bytes = make(&mut self.rng, nth);
@@ -118,7 +122,11 @@ fn mutate(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>, from: usize) {
 fn random_bytes_from_strangers_and_from_the_clients_address() {
     let mut siege = Siege::new(1);
     siege.attack(stranger, |rng, _| random_bytes(rng, 0));
-    assert_eq!(siege.grown(|stats| stats.dropped_unknown_protocol + stats.dropped_unknown_tuple + stats.dropped_stun), EACH as u64);
+    assert_eq!(
+        siege
+            .grown(|stats| stats.dropped_unknown_protocol + stats.dropped_unknown_tuple + stats.dropped_stun),
+        EACH as u64
+    );
     let publisher = siege.publisher_address();
     siege.attack(|_| publisher, |rng, _| random_bytes(rng, 0));
     let dropped = siege.grown(|stats| {
@@ -128,7 +136,10 @@ fn random_bytes_from_strangers_and_from_the_clients_address() {
             + stats.dropped_rtp_malformed
             + stats.dropped_srtp_authentication
     });
-    assert!(dropped > 700, "DTLS that means nothing is left to the library, the others are counted: {dropped}");
+    assert!(
+        dropped > 700,
+        "DTLS that means nothing is left to the library, the others are counted: {dropped}"
+    );
     siege.assert_undisturbed();
 }
 
@@ -201,11 +212,14 @@ fn dtls_garbage() {
     siege.attack(stranger, |rng, _| record(rng));
     assert_eq!(siege.grown(|stats| stats.dropped_unknown_tuple), EACH as u64);
     siege.attack(|_| publisher, |rng, _| record(rng));
-    siege.attack(|_| publisher, |rng, _| {
-        let mut bytes = random_bytes(rng, 1);
-        bytes[0] = 20 + bytes[0] % 44;
-        bytes
-    });
+    siege.attack(
+        |_| publisher,
+        |rng, _| {
+            let mut bytes = random_bytes(rng, 1);
+            bytes[0] = 20 + bytes[0] % 44;
+            bytes
+        },
+    );
     siege.assert_undisturbed();
 }
 
@@ -288,12 +302,7 @@ impl Inside {
     }
 }
 
-fn publish(
-    world: &mut World<ScriptedClient>,
-    index: usize,
-    ssrc: u32,
-    capabilities: &RtpCapabilities,
-) {
+fn publish(world: &mut World<ScriptedClient>, index: usize, ssrc: u32, capabilities: &RtpCapabilities) {
     let parameters = serde_json::from_value(json!({
         "mid": "0",
         "codecs": [

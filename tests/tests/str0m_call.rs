@@ -35,7 +35,8 @@ impl Call {
         let router = default_router(&mut world);
         let mut capabilities = world.sfu.router_rtp_capabilities(router).unwrap().clone();
         if !audio_nack {
-            let audio = capabilities.codecs.iter_mut().filter(|codec| codec.mime_type.as_str() == "audio/opus");
+            let audio =
+                capabilities.codecs.iter_mut().filter(|codec| codec.mime_type.as_str() == "audio/opus");
             audio.for_each(|codec| codec.rtcp_feedback.retain(|feedback| feedback.r#type != "nack"));
         }
         let dialect = Dialect::browser();
@@ -155,7 +156,11 @@ fn every_frame_arrives_with_five_percent_loss_both_ways() {
             // Two links of 5 % each.
             let share = audio.len() as f64 / audio_sent as f64;
             assert!((0.84..0.96).contains(&share), "seed {seed}: {share}");
-            assert_eq!(call.world.wire.gaps(subscriber, video_payload_type(&call)), [], "seed {seed}");
+            assert_eq!(
+                call.world.wire.gaps(subscriber, video_payload_type(&call)),
+                Vec::<u64>::new(),
+                "seed {seed}"
+            );
             assert!(call.world.hosts[subscriber].client.nacks_sent > 20);
         }
     }
@@ -190,7 +195,8 @@ fn the_client_can_be_the_dtls_server() {
     call.run(3.0);
     call.finish();
     assert!(call.assert_video_complete(1) > 50);
-    let role = call.world.sfu.webrtc_transport(call.world.hosts[1].client.transport).unwrap().dtls_parameters.role;
+    let role =
+        call.world.sfu.webrtc_transport(call.world.hosts[1].client.transport).unwrap().dtls_parameters.role;
     assert_eq!(role, DtlsRole::Client);
 }
 
@@ -271,7 +277,11 @@ fn pausing_a_consumer_stops_only_its_own() {
     let frames = call.world.hosts[1].client.sink(Kind::Vp8).frames();
     let gap = frames.windows(2).find(|pair| pair[1].frame.number != pair[0].frame.number + 1).unwrap();
     assert!(gap[1].frame.keyframe, "goes on with a keyframe: {gap:?}");
-    assert_eq!(call.world.wire.gaps(1, video_payload_type(&call)), [], "the pause leaves no gap in the numbers");
+    assert_eq!(
+        call.world.wire.gaps(1, video_payload_type(&call)),
+        Vec::<u64>::new(),
+        "the pause leaves no gap in the numbers"
+    );
     let resumed = frames.iter().filter(|seen| seen.frame.number >= gap[1].frame.number);
     assert!(resumed.clone().all(|seen| seen.complete) && resumed.count() > 10);
     call.assert_video_complete(2);
@@ -305,7 +315,7 @@ fn pausing_a_producer_stops_all_its_consumers() {
     assert!(call.seen(1, Kind::Vp8) > paused[0] + 40 && call.seen(2, Kind::Vp8) > paused[1] + 40);
     call.finish();
     for subscriber in [1, 2] {
-        assert_eq!(call.world.wire.gaps(subscriber, video_payload_type(&call)), []);
+        assert_eq!(call.world.wire.gaps(subscriber, video_payload_type(&call)), Vec::<u64>::new());
         let frames = call.world.hosts[subscriber].client.sink(Kind::Vp8).frames();
         assert!(frames.iter().all(|frame| frame.complete));
     }
@@ -350,9 +360,8 @@ fn closing_at_every_level_leaves_nothing_flowing() {
     let now = call.world.now;
     call.world.sfu.close_producer(now, call.video).unwrap();
     call.world.drain();
-    let closed = |event: &Event| {
-        matches!(event, Event::ConsumerClosed { reason: CloseReason::ProducerClosed, .. })
-    };
+    let closed =
+        |event: &Event| matches!(event, Event::ConsumerClosed { reason: CloseReason::ProducerClosed, .. });
     assert_eq!(call.events(closed), 1);
     call.run(0.1);
     let (closed_video, audio) = (call.seen(2, Kind::Vp8), call.seen(2, Kind::Opus));
@@ -442,7 +451,8 @@ fn restarted_ice_keeps_media_flowing() {
 fn a_client_that_falls_silent_is_gone_after_the_consent_timeout() {
     let mut call = Call::new(18, Link::default(), 1);
     call.run(3.0);
-    let (publisher, subscriber) = (call.world.hosts[0].client.transport, call.world.hosts[1].client.transport);
+    let (publisher, subscriber) =
+        (call.world.hosts[0].client.transport, call.world.hosts[1].client.transport);
     call.world.hosts[PUBLISHER].dead = true;
     call.run(24.0);
     assert_eq!(counts(&call.world.sfu.stats()), [1, 2, 2, 2, 2], "not yet");
@@ -456,7 +466,10 @@ fn a_client_that_falls_silent_is_gone_after_the_consent_timeout() {
         .filter(|event| {
             !matches!(event, Event::ConsumerScore { .. } | Event::ProducerScore { .. })
                 && !matches!(event, Event::IceStateChanged { state, .. } if *state != IceState::Disconnected)
-                && !matches!(event, Event::DtlsStateChanged { state: DtlsState::Connecting | DtlsState::Connected, .. })
+                && !matches!(
+                    event,
+                    Event::DtlsStateChanged { state: DtlsState::Connecting | DtlsState::Connected, .. }
+                )
                 && !matches!(event, Event::IceSelectedTupleChanged { .. })
         })
         .collect();

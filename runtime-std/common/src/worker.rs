@@ -164,7 +164,7 @@ impl Worker {
             Signal::Message { session, text } => {
                 self.server.handle_input(now, Input::Message { session, text: &text });
             }
-            Signal::Closed { session } => self.close(now, session, "by the client"),
+            Signal::Closed { session } => self.close(now, session, "its connection ended"),
             Signal::Http { request, respond } => {
                 let exchange = ExchangeId(self.next_exchange);
                 self.next_exchange += 1;

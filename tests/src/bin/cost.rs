@@ -19,7 +19,10 @@ const BATCHES: [usize; 2] = [1, 8];
 
 fn main() {
     let filter: Option<usize> = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    println!("{:>10} {:>8} {:>6} {:>10} {:>10} {:>7} {:>9}", "transports", "streams", "batch", "ns/packet", "floor ns", "ratio", "pkts/call");
+    println!(
+        "{:>10} {:>8} {:>6} {:>10} {:>10} {:>7} {:>9}",
+        "transports", "streams", "batch", "ns/packet", "floor ns", "ratio", "pkts/call"
+    );
     for (transports, streams) in [(1, 1), (10, 1), (100, 1), (1_000, 1), (10, 10), (10, 100)] {
         if filter.is_some_and(|only| only != transports) {
             continue;
@@ -157,7 +160,10 @@ fn memory() {
     forward(&mut load, 2_000, 1, false);
     let all = CountingAllocator::counts().live_bytes;
     let kibibytes = |bytes: i64, count: usize| bytes as f64 / count as f64 / 1_024.0;
-    println!("\nconnected transport with one video consumer: {:.1} KiB", kibibytes(first - start, TRANSPORTS));
+    println!(
+        "\nconnected transport with one video consumer: {:.1} KiB",
+        kibibytes(first - start, TRANSPORTS)
+    );
     println!("each further consumer: {:.1} KiB", kibibytes(all - first, TRANSPORTS * FURTHER));
 }
 

@@ -230,13 +230,12 @@ impl Sink {
             .map(|packets| {
                 let (first, _, frame, _) = packets[0];
                 let count = usize::from(self.kind.packet_count(frame));
-                let in_order =
-                    packets.iter().enumerate().all(|(position, (sequence, packet, _, index))| {
-                        *sequence == first + position as u64
-                            && usize::from(*index) == position
-                            && packet.timestamp == packets[0].1.timestamp
-                            && packet.marker == (self.kind == Kind::Vp8 && position + 1 == count)
-                    });
+                let in_order = packets.iter().enumerate().all(|(position, (sequence, packet, _, index))| {
+                    *sequence == first + position as u64
+                        && usize::from(*index) == position
+                        && packet.timestamp == packets[0].1.timestamp
+                        && packet.marker == (self.kind == Kind::Vp8 && position + 1 == count)
+                });
                 SeenFrame { frame, complete: in_order && packets.len() == count }
             })
             .collect()
@@ -255,7 +254,9 @@ mod tests {
     #[test]
     fn what_was_made_is_recognised_and_nothing_else() {
         for kind in [Kind::Opus, Kind::Vp8] {
-            for frame in [Frame { number: 70_000, keyframe: kind == Kind::Vp8 }, Frame { number: 3, keyframe: false }] {
+            for frame in
+                [Frame { number: 70_000, keyframe: kind == Kind::Vp8 }, Frame { number: 3, keyframe: false }]
+            {
                 for index in 0..kind.packet_count(frame) {
                     let payload = kind.payload(frame, index);
                     assert_eq!(kind.recognise(&payload), Some((frame, index)));

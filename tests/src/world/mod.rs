@@ -24,7 +24,9 @@ pub use link::Link;
 pub use media::{Frame, IncomingPacket, Kind, OutgoingPacket, SeenFrame, Sink, Source};
 pub use queue::EventQueue;
 pub use scripted_client::ScriptedClient;
-pub use str0m_client::{Dialect, Str0mClient, connect, connect_with, consume, default_router, produce, settle};
+pub use str0m_client::{
+    Dialect, Str0mClient, connect, connect_with, consume, default_router, produce, settle,
+};
 pub use wire::{Stream, Wire};
 
 /// A program at the other end of a link.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use sansfu::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use sansfu::model::{ConsumerOptions, ProducerOptions, RouterOptions, WebRtcTransportOptions};
 use sansfu::ortc::{
-    DtlsFingerprint, DtlsParameters, DtlsRole, FingerprintAlgorithm, IceParameters, MediaKind, RtpCapabilities,
-    RtpParameters, default_media_codecs,
+    DtlsFingerprint, DtlsParameters, DtlsRole, FingerprintAlgorithm, IceParameters, MediaKind,
+    RtpCapabilities, RtpParameters, default_media_codecs,
 };
 use serde_json::json;
 use str0m::config::Fingerprint;
@@ -95,7 +95,8 @@ impl Dialect {
     /// The router's own numbers, which consumers use.
     pub fn of_router(capabilities: &RtpCapabilities) -> Self {
         let payload_type = |mime: &str| {
-            let codec = capabilities.codecs.iter().find(|codec| codec.mime_type.as_str().eq_ignore_ascii_case(mime));
+            let codec =
+                capabilities.codecs.iter().find(|codec| codec.mime_type.as_str().eq_ignore_ascii_case(mime));
             codec.and_then(|codec| codec.preferred_payload_type).unwrap_or(0)
         };
         let vp8 = payload_type("video/VP8");
@@ -112,7 +113,14 @@ impl Dialect {
         let codecs = config.codec_config();
         let plain = FormatParams::default();
         codecs.add_config(self.opus.into(), None, Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2), plain);
-        codecs.add_config(self.vp8.into(), Some(self.rtx.into()), Codec::Vp8, Frequency::NINETY_KHZ, None, plain);
+        codecs.add_config(
+            self.vp8.into(),
+            Some(self.rtx.into()),
+            Codec::Vp8,
+            Frequency::NINETY_KHZ,
+            None,
+            plain,
+        );
         let mut config = config.clear_extension_map();
         for (uri, id) in &self.extensions {
             if let Some(extension) = known_extension(uri) {
@@ -124,7 +132,13 @@ impl Dialect {
 }
 
 impl Str0mClient {
-    fn new(dialect: &Dialect, transport: TransportId, role: DtlsRole, now: Instant, host: SocketAddr) -> Self {
+    fn new(
+        dialect: &Dialect,
+        transport: TransportId,
+        role: DtlsRole,
+        now: Instant,
+        host: SocketAddr,
+    ) -> Self {
         Str0mClient {
             rtc: dialect.config().build(now),
             transport,
@@ -280,7 +294,8 @@ impl Endpoint for Str0mClient {
                 Output::Event(event) => self.on_event(now, event),
             }
         };
-        let media = self.sources.values().filter(|_| self.connected).filter_map(|track| track.source.deadline());
+        let media =
+            self.sources.values().filter(|_| self.connected).filter_map(|track| track.source.deadline());
         media.chain([at]).min()
     }
 }
@@ -331,10 +346,12 @@ pub fn connect_with(
     let mut direct = rtc.direct_api();
     direct.set_ice_controlling(true);
     direct.set_remote_ice_credentials(credentials(&data.ice_parameters));
-    let fingerprint = data.dtls_parameters.fingerprints.iter().find(|one| one.algorithm == FingerprintAlgorithm::Sha256);
+    let fingerprint =
+        data.dtls_parameters.fingerprints.iter().find(|one| one.algorithm == FingerprintAlgorithm::Sha256);
     let bytes = fingerprint.map(|one| one.value.clone()).unwrap_or_default();
     direct.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes });
-    let parameters = DtlsParameters { role, fingerprints: vec![fingerprint_of(direct.local_dtls_fingerprint())] };
+    let parameters =
+        DtlsParameters { role, fingerprints: vec![fingerprint_of(direct.local_dtls_fingerprint())] };
     direct.start_dtls(role == DtlsRole::Client).unwrap_or_else(|error| panic!("{error}"));
     world
         .sfu
@@ -387,8 +404,7 @@ pub fn consume(
     options: ConsumerOptions,
 ) -> ConsumerId {
     let transport = world.hosts[index].client.transport;
-    let consumer =
-        world.sfu.consume(world.now, transport, options).unwrap_or_else(|error| panic!("{error}"));
+    let consumer = world.sfu.consume(world.now, transport, options).unwrap_or_else(|error| panic!("{error}"));
     let parameters = world.sfu.consumer(consumer).unwrap_or_else(|error| panic!("{error}")).rtp_parameters;
     let encoding = &parameters.encodings[0];
     let ssrc = encoding.ssrc.unwrap_or(0);

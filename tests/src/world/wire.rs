@@ -59,7 +59,10 @@ impl Wire {
     /// Whether the streams of a payload type to a client have gaps.
     pub fn gaps(&self, host: usize, payload_type: u8) -> Vec<u64> {
         let of_host = self.streams.iter().filter(|((index, _), _)| *index == Some(host));
-        of_host.filter(|(_, stream)| stream.payload_type == payload_type).flat_map(|(_, stream)| stream.gaps()).collect()
+        of_host
+            .filter(|(_, stream)| stream.payload_type == payload_type)
+            .flat_map(|(_, stream)| stream.gaps())
+            .collect()
     }
 
     /// RTP and RTCP datagrams sent to a client.
@@ -81,7 +84,13 @@ impl Wire {
         *self.stun_requests.entry(remote).or_default() += 1;
     }
 
-    pub(super) fn on_sfu_sent(&mut self, now: Instant, host: Option<usize>, remote: SocketAddr, bytes: &[u8]) {
+    pub(super) fn on_sfu_sent(
+        &mut self,
+        now: Instant,
+        host: Option<usize>,
+        remote: SocketAddr,
+        bytes: &[u8],
+    ) {
         self.largest = self.largest.max(bytes.len());
         if is_stun(bytes) {
             let requests = self.stun_requests.entry(remote).or_default();
