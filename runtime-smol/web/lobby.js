@@ -12,6 +12,7 @@ export class Lobby {
   #meter = new LevelMeter();
   #meterTimer = 0;
   #wanted = { camera: true, microphone: true };
+  #deviceProblems = { camera: null, microphone: null };
 
   /** `join({room, name})` is called when the form is sent; it may reject with a readable error. */
   constructor(devices, join) {
@@ -68,9 +69,16 @@ export class Lobby {
     element(`${topic}-problem`).hidden = !text;
   }
 
+  #deviceProblem(what, text) {
+    this.#deviceProblems[what] = text;
+    const texts = Object.values(this.#deviceProblems).filter(Boolean);
+    this.problem('device', texts.join('\n') || null);
+  }
+
   async #toggle(what) {
     const on = !this.#devices[what];
     this.#wanted[what] = on;
+    this.#deviceProblem(what, null);
     if (on) await this.#open(what);
     else if (what === 'camera') this.#devices.closeCamera();
     else this.#devices.closeMicrophone();
@@ -83,9 +91,9 @@ export class Lobby {
     try {
       if (what === 'camera') await this.#devices.openCamera(chosen);
       else await this.#devices.openMicrophone(chosen);
-      this.problem('device', null);
+      this.#deviceProblem(what, null);
     } catch (error) {
-      this.problem('device', explainDeviceError(error, what));
+      this.#deviceProblem(what, explainDeviceError(error, what));
     }
     await this.#fillSelects();
     this.#draw();
