@@ -158,6 +158,8 @@ pub struct SfuStats {
     pub dropped_unknown_protocol: u64,
     /// Dropped: malformed STUN, or for no transport of ours.
     pub dropped_stun: u64,
+    /// STUN indications, which ask for nothing: keepalives.
+    pub stun_indications_received: u64,
     /// STUN requests answered with an error.
     pub stun_errors_sent: u64,
     /// Dropped: from an address without valid STUN.

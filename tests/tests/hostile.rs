@@ -156,10 +156,11 @@ fn cut_and_mutated_stun() {
     .to_bytes();
     let publisher = siege.publisher_address();
     let cut = |rng: &mut ChaCha8Rng| good[..rng.random_range(1..good.len())].to_vec();
+    // What is shorter than a STUN header is not taken for STUN.
     siege.attack(stranger, |rng, _| cut(rng));
-    assert_eq!(siege.grown(|stats| stats.dropped_stun), EACH as u64);
+    assert_eq!(siege.grown(|stats| stats.dropped_stun + stats.dropped_unknown_protocol), EACH as u64);
     siege.attack(|_| publisher, |rng, _| cut(rng));
-    assert_eq!(siege.grown(|stats| stats.dropped_stun), EACH as u64);
+    assert_eq!(siege.grown(|stats| stats.dropped_stun + stats.dropped_unknown_protocol), EACH as u64);
     siege.attack(stranger, |rng, nth| {
         let mut bytes = good.clone();
         mutate(rng, &mut bytes, 1);
@@ -169,7 +170,13 @@ fn cut_and_mutated_stun() {
         }
         if bytes == good { vec![1] } else { bytes }
     });
-    let refused = siege.grown(|stats| stats.dropped_stun + stats.stun_errors_sent);
+    // A request that has become an indication is a keepalive, which anybody may send and which does nothing.
+    let refused = siege.grown(|stats| {
+        stats.dropped_stun
+            + stats.stun_errors_sent
+            + stats.stun_indications_received
+            + stats.dropped_unknown_protocol
+    });
     assert_eq!(refused, EACH as u64);
     siege.assert_undisturbed();
 }
@@ -238,7 +245,9 @@ fn srtp_with_broken_tags() {
     };
     for rtcp in [false, true] {
         siege.attack(|_| publisher, |rng, _| packet(rng, rtcp));
-        assert_eq!(siege.grown(|stats| stats.dropped_srtp_authentication), EACH as u64, "rtcp: {rtcp}");
+        // Numbers far behind those of a known stream need no look at the tag.
+        let refused = siege.grown(|stats| stats.dropped_srtp_authentication + stats.dropped_srtp_replay);
+        assert_eq!(refused, EACH as u64, "rtcp: {rtcp}");
         siege.attack(stranger, |rng, _| packet(rng, rtcp));
         assert_eq!(siege.grown(|stats| stats.dropped_unknown_tuple), EACH as u64);
     }
@@ -353,8 +362,10 @@ fn malformed_rtp_behind_valid_srtp() {
         let payload_type = if nth % 4 == 1 { 97 } else { 96 + (nth % 3) as u8 };
         let mut packet = vp8_packet(ssrc, sequence as u16, payload_type, false);
         // Lies about padding, CSRCs and extensions; payloads of any kind and length.
-        packet[0] = 0x80 | inside.rng.random_range(0..0x40_u8);
-        packet.truncate(inside.rng.random_range(12..=packet.len()));
+        if nth % 4 > 1 {
+            packet[0] = 0x80 | inside.rng.random_range(0..0x40_u8);
+            packet.truncate(inside.rng.random_range(12..=packet.len()));
+        }
         for byte in &mut packet[12..] {
             if inside.rng.random_bool(0.5) {
                 *byte = inside.rng.random();
@@ -366,7 +377,7 @@ fn malformed_rtp_behind_valid_srtp() {
     }
     let stats = inside.world.sfu.stats();
     assert!(stats.dropped_rtp_malformed > before.dropped_rtp_malformed + 50, "{stats:#?}");
-    assert!(stats.dropped_rtp_unknown_stream > before.dropped_rtp_unknown_stream + 50);
+    assert!(stats.dropped_rtp_unknown_stream > before.dropped_rtp_unknown_stream + 50, "{stats:#?}");
     assert!(stats.dropped_srtp_ssrc_limit > 0, "state is kept for so many SSRCs only");
     inside.world.run_for(Duration::from_millis(100));
     assert_eq!(inside.honest_received(), EACH);

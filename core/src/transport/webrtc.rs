@@ -189,7 +189,8 @@ impl WebRtcTransport {
         match outcome.verdict {
             Verdict::Refused(_) => out.stats.stun_errors_sent += 1,
             Verdict::Dropped(_) => out.stats.dropped_stun += 1,
-            Verdict::Accepted | Verdict::Indication => {}
+            Verdict::Indication => out.stats.stun_indications_received += 1,
+            Verdict::Accepted => {}
         }
         if let Some(state) = outcome.state {
             out.event(Event::IceStateChanged { transport_id: self.id, state: state.into() });

@@ -237,7 +237,8 @@ impl<C: Endpoint> World<C> {
                     let host = &mut self.hosts[index];
                     if !host.dead {
                         host.client.handle_datagram(self.now, sfu_address(), &bytes);
-                        host.deadline = Some(self.now);
+                        // str0m holds one received packet at a time: what is not polled before the next comes is lost.
+                        self.poll_host(index);
                     }
                 }
             }
