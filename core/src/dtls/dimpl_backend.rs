@@ -32,6 +32,10 @@ const SHORTEST_TIMER: Duration = Duration::from_millis(50);
 /// patience.
 const HELLO_PRECEDENCE: Duration = Duration::from_millis(200);
 
+/// How long a server whose handshake broke waits for another hello before it reports what broke it: a stranger may have sent
+/// that, and the client's own hello come yet.
+const FAILURE_DELAY: Duration = Duration::from_secs(5);
+
 /// Smallest datagram size that leaves room for a useful fragment, bytes.
 const MIN_MTU: usize = 256;
 
@@ -42,6 +46,8 @@ pub struct DimplBackendConfig {
     pub mtu: usize,
     /// Where keys and signatures come from. Default: aws-lc-rs.
     pub crypto: Option<CryptoProvider>,
+    /// Which versions are offered and accepted. Default: both.
+    pub versions: DtlsVersions,
     /// Makes what is not secret repeatable: randoms, cookies, the jitter of timers. Every connection then draws the same
     /// numbers: for simulations, together with a seeded `crypto`, and nothing else. Default: the system's entropy.
     pub rng_seed: Option<u64>,
@@ -49,11 +55,23 @@ pub struct DimplBackendConfig {
 
 impl Default for DimplBackendConfig {
     fn default() -> Self {
-        Self { mtu: 1200, crypto: None, rng_seed: None }
+        Self { mtu: 1200, crypto: None, versions: DtlsVersions::default(), rng_seed: None }
     }
 }
 
-/// DTLS 1.2 and 1.3 with ECDSA certificates, whichever the peer prefers.
+/// The versions of DTLS that a backend speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DtlsVersions {
+    /// 1.3 if the peer knows it, else 1.2.
+    #[default]
+    Both,
+    /// DTLS 1.2 (RFC 6347).
+    Only12,
+    /// DTLS 1.3 (RFC 9147).
+    Only13,
+}
+
+/// DTLS with ECDSA certificates.
 #[derive(Debug)]
 pub struct DimplBackend {
     shared: Arc<Shared>,
@@ -79,10 +97,12 @@ impl DimplBackend {
         if let Some(seed) = config.rng_seed {
             builder = builder.dangerously_set_rng_seed(seed);
         }
+        let versions = config.versions;
         let config = builder.build().map_err(|error| CertificateError::Refused(error.to_string()))?;
         check_key(config.crypto_provider(), certificate)?;
         let shared = Shared {
             config: Arc::new(config),
+            versions,
             certificate: DtlsCertificate {
                 certificate: certificate.certificate_der().to_vec(),
                 private_key: certificate.private_key_der().to_vec(),
@@ -105,6 +125,7 @@ impl DtlsBackend for DimplBackend {
             hello_random: None,
             has_sent: false,
             is_connected: false,
+            pending_failure: None,
             is_spent: false,
         })
     }
@@ -118,12 +139,18 @@ impl DtlsBackend for DimplBackend {
 #[derive(Debug)]
 struct Shared {
     config: Arc<Config>,
+    versions: DtlsVersions,
     certificate: DtlsCertificate,
 }
 
 impl Shared {
     fn start(&self, role: DtlsRole, now: Instant) -> Dtls {
-        let mut dtls = Dtls::new_auto(self.config.clone(), self.certificate.clone(), now);
+        let (config, certificate) = (self.config.clone(), self.certificate.clone());
+        let mut dtls = match self.versions {
+            DtlsVersions::Both => Dtls::new_auto(config, certificate, now),
+            DtlsVersions::Only12 => Dtls::new_12(config, certificate, now),
+            DtlsVersions::Only13 => Dtls::new_13(config, certificate, now),
+        };
         // Never set_active(false): a new instance is a server anyway, and a pending client panics at it.
         if role == DtlsRole::Client {
             dtls.set_active(true);
@@ -145,6 +172,8 @@ struct DimplConnection {
     /// other.
     has_sent: bool,
     is_connected: bool,
+    /// Why and when the connection will have failed, if no other handshake is complete before.
+    pending_failure: Option<(Instant, DtlsFailure)>,
     /// Whether the library has given up after the handshake. The keys of SRTP are as good as before.
     is_spent: bool,
 }
@@ -176,6 +205,12 @@ impl DimplConnection {
                 Ok(())
             }
             Error::Timeout(_) => Err(DtlsFailure::Timeout),
+            error if self.role == DtlsRole::Server && !self.is_connected => {
+                let failure = DtlsFailure::Protocol(error.to_string());
+                self.pending_failure.get_or_insert((self.now + FAILURE_DELAY, failure));
+                self.replace();
+                Ok(())
+            }
             error => Err(DtlsFailure::Protocol(error.to_string())),
         }
     }
@@ -234,6 +269,9 @@ impl DtlsConnection for DimplConnection {
         if self.is_spent {
             return Ok(());
         }
+        if let Some((_, failure)) = self.pending_failure.take_if(|(at, _)| *at <= self.now) {
+            return Err(failure);
+        }
         match self.dtls.handle_timeout(self.now) {
             Ok(()) => Ok(()),
             Err(error) => self.survive(error),
@@ -269,6 +307,7 @@ impl DtlsConnection for DimplConnection {
             },
             Output::Connected => {
                 self.is_connected = true;
+                self.pending_failure = None;
                 ConnectionOutput::Connected
             }
             Output::ApplicationData(data) => ConnectionOutput::ApplicationData(data),
@@ -276,7 +315,9 @@ impl DtlsConnection for DimplConnection {
             Output::BufferTooSmall { needed } => ConnectionOutput::BufferTooSmall(needed),
             Output::Timeout(at) => {
                 let is_soon = at.saturating_duration_since(self.now) < NO_DEADLINE;
-                ConnectionOutput::Timeout(is_soon.then(|| at.max(self.now + SHORTEST_TIMER)))
+                let timer = is_soon.then(|| at.max(self.now + SHORTEST_TIMER));
+                let failing = self.pending_failure.as_ref().map(|(at, _)| *at);
+                ConnectionOutput::Timeout(timer.into_iter().chain(failing).min())
             }
             // The library may learn other kinds of output; nothing is known that they could be good for.
             _ => ConnectionOutput::Timeout(Some(self.now + SHORTEST_TIMER)),

@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Instant;
 
 pub use certificate::{Certificate, CertificateError, fingerprint};
-pub use dimpl_backend::{DimplBackend, DimplBackendConfig};
+pub use dimpl_backend::{DimplBackend, DimplBackendConfig, DtlsVersions};
 pub use transport::{DtlsKeys, DtlsOutput, DtlsState, DtlsTransport, FingerprintError};
 
 use crate::ortc::DtlsFingerprint;

@@ -280,15 +280,15 @@ impl DtlsTransport {
     }
 
     /// Hands the keys out if the handshake is complete and the peer is the one that was signalled.
+    ///
+    /// Not before it is complete: until then a certificate may be anybody's who has copied it.
     fn check_peer(&mut self) {
-        if self.state != DtlsState::Connecting || self.remote_fingerprints.is_empty() {
+        let is_due = self.is_handshake_complete && !self.remote_fingerprints.is_empty();
+        if self.state != DtlsState::Connecting || !is_due {
             return;
         }
         let Some(certificate) = self.peer_certificate.as_deref() else {
-            if self.is_handshake_complete {
-                self.fail(DtlsFailure::NoPeerCertificate);
-            }
-            return;
+            return self.fail(DtlsFailure::NoPeerCertificate);
         };
         let is_signalled = |signalled: &DtlsFingerprint| {
             fingerprint(signalled.algorithm, certificate).as_ref() == Some(signalled)
@@ -296,14 +296,12 @@ impl DtlsTransport {
         if !self.remote_fingerprints.iter().any(is_signalled) {
             return self.fail(DtlsFailure::FingerprintMismatch);
         }
-        if self.is_handshake_complete {
-            match self.keys.take() {
-                Some(keys) => {
-                    self.state = DtlsState::Connected;
-                    self.outputs.push_back(DtlsOutput::Connected(keys));
-                }
-                None => self.fail(DtlsFailure::NoProtectionProfile),
+        match self.keys.take() {
+            Some(keys) => {
+                self.state = DtlsState::Connected;
+                self.outputs.push_back(DtlsOutput::Connected(keys));
             }
+            None => self.fail(DtlsFailure::NoProtectionProfile),
         }
     }
 
