@@ -3,6 +3,11 @@
 //! It speaks no HTTP, so its "signaling" is a JSON line on standard input per WHIP or WHEP offer:
 //! `{"path": "/whip/room/alice", "sdp": "v=0…"}`; the answer is printed. Run it with
 //! `cargo run -p sansfu --example event_loop`.
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "the world around the core, which has the clock"
+)]
 use std::io::{self, BufRead};
 use std::net::UdpSocket;
 use std::sync::mpsc;

@@ -36,11 +36,11 @@ pub(crate) fn serve(stream: &Arc<TcpStream>, registration: &Registration) {
         if is_websocket(&head) {
             let protocols = head.field("sec-websocket-protocol").unwrap_or_default();
             match edge::route(&head.method, &head.target, Some(&protocols)) {
-                Route::WebSocket { room_id, peer_id } => {
-                    if accept(stream, &head).is_ok_and(|accepted| accepted) {
-                        registration.becomes_session();
-                        session::run(stream, registration, reader.into_rest(), room_id, peer_id);
-                    }
+                Route::WebSocket { room_id, peer_id }
+                    if accept(stream, &head).is_ok_and(|accepted| accepted) =>
+                {
+                    registration.becomes_session();
+                    session::run(stream, registration, reader.into_rest(), room_id, peer_id);
                 }
                 Route::Respond(response) => drop(write(stream, &head.method, false, response)),
                 _ => {}

@@ -1,4 +1,5 @@
 //! Forwarding one packet to N consumers, in memory; `src/bin/cost.rs` sets it beside the floor.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

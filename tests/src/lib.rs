@@ -1,4 +1,5 @@
 //! Shared parts of the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod load;

@@ -1,4 +1,5 @@
 //! A forwarded packet allocates nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::time::Duration;
 
 use sansfu_tests::counting_allocator::CountingAllocator;

@@ -1,4 +1,5 @@
 //! The same settings, seed and inputs give the same outputs, byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -137,7 +138,7 @@ fn give_feedback(world: &mut World<ScriptedClient>, media_ssrcs: &[(usize, u32)]
         if !missing.is_empty() {
             write_nack(&mut bytes, 1, *ssrc, &missing);
         }
-        if tick % 200 == 0 {
+        if tick.is_multiple_of(200) {
             write_pli(&mut bytes, Pli { sender_ssrc: 1, media_ssrc: *ssrc });
         }
         if !bytes.is_empty() {

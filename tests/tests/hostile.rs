@@ -1,4 +1,5 @@
 //! Hostile datagrams into a running call: nothing breaks, everything is counted, nobody notices.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,6 +271,7 @@ impl Inside {
         let backend = Arc::new(FixedDtls::new(SrtpProfile::AeadAes128Gcm));
         let mut config = config();
         config.dtls_backend = Some(backend.clone());
+        config.max_ssrcs_per_transport = 64;
         let mut world: World<ScriptedClient> = World::new(config, seed);
         let options = sansfu::model::RouterOptions {
             media_codecs: sansfu::ortc::default_media_codecs(),

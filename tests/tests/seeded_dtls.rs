@@ -1,4 +1,5 @@
 //! Two DTLS handshakes of one seed are the same, byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! Calls of `str0m` clients through an `Sfu`, in memory and in virtual time.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::time::Duration;
 
 use sansfu::event::{CloseReason, DtlsState, Event, IceState};
@@ -46,7 +47,8 @@ impl Call {
         assert_eq!(publisher, PUBLISHER);
         let audio = produce(&mut world, publisher, Kind::Opus, &dialect);
         let video = produce(&mut world, publisher, Kind::Vp8, &dialect);
-        let mut call = Call { world, router, capabilities, audio, video, consumers: Vec::new(), all_begun: false };
+        let mut call =
+            Call { world, router, capabilities, audio, video, consumers: Vec::new(), all_begun: false };
         for _ in 0..subscribers {
             call.subscribe(link, role);
         }

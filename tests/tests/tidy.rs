@@ -1,4 +1,5 @@
 //! The rules of the house that no compiler checks: floors, lengths, words, clocks.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,9 @@ fn rust_files(under: &str) -> Vec<(PathBuf, String)> {
 
 fn is_test_file(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
-        || path.file_name().is_some_and(|name| name == "hostile.rs" || name.to_string_lossy().ends_with("_tests.rs"))
+        || path
+            .file_name()
+            .is_some_and(|name| name == "hostile.rs" || name.to_string_lossy().ends_with("_tests.rs"))
 }
 
 /// The part of a file before its `#[cfg(test)]` modules, which stand at the end.
@@ -201,7 +204,10 @@ fn function_lengths(lines: &[&str]) -> Vec<(usize, usize)> {
         if !is_function {
             continue;
         }
-        let is_declaration = lines[start..].iter().find(|line| line.ends_with('{') || line.ends_with(';')).is_some_and(|line| line.ends_with(';'));
+        let is_declaration = lines[start..]
+            .iter()
+            .find(|line| line.ends_with('{') || line.ends_with(';'))
+            .is_some_and(|line| line.ends_with(';'));
         if is_declaration {
             continue;
         }

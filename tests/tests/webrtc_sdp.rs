@@ -1,4 +1,5 @@
 //! WHIP and WHEP with SDP of `str0m`: it accepts our answers, connects, and media goes through.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -518,8 +518,10 @@ fn garbage_during_the_handshake_does_not_end_it() {
 #[test]
 fn garbage_before_the_first_hello_does_not_wear_a_server_out() {
     let mut rng = Rng::from_seed([15; 32]);
-    let models =
+    let mut models =
         [connected(VERSIONS[0]), connected(VERSIONS[1])].map(|pair| pair.sent[CLIENT].clone()).concat();
+    // Readable messages of another handshake are forgeries that may spoil this one, as in any DTLS; these are not.
+    models.retain(|datagram| datagram[0] != 22);
     for round in 0..12 {
         let mut pair = Pair::of(VERSIONS[round % 4]);
         pair.ends[SERVER].start(pair.now, DtlsRole::Server);

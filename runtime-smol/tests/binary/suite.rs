@@ -27,7 +27,7 @@ fn start(arguments: &[&str]) -> (Child, String) {
     let line = lines.next().unwrap().unwrap();
     // The rest must be read, lest the server finds a closed pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    let address = line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     (child, address)
 }
 

@@ -155,10 +155,12 @@ fn a_session_that_does_not_read_is_closed_and_the_others_live_on() {
 #[test]
 fn events_that_nobody_polls_are_dropped_and_counted() {
     let mut world = World::with_limits(Limits { max_queued_events: 1, ..Limits::default() });
-    for room in ["r", "s"] {
+    for (room, [send, receive]) in
+        [("r", ["192.0.2.1:1000", "192.0.2.1:1001"]), ("s", ["192.0.2.1:1002", "192.0.2.1:1003"])]
+    {
         let client = world.arrive(room, "a");
-        world.check(&client.send, "192.0.2.1:1000");
-        world.check(&client.receive, "192.0.2.1:1001");
+        world.check(&client.send, send);
+        world.check(&client.receive, receive);
     }
     world.events.clear();
     world.now += Duration::from_secs(120);
