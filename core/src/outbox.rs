@@ -131,6 +131,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits: no datagram, no event, no timer.
+    pub fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.events.is_empty() && self.dirty.is_empty() && self.timers.is_empty()
+    }
+
     /// The earliest deadline and whose it is.
     pub fn deadline(&self) -> Option<(Instant, TransportId)> {
         self.timers.next()

@@ -96,6 +96,14 @@ impl Sfu {
         stats
     }
 
+    /// Whether nothing is left: no router, no address, no timer, no queued output.
+    pub fn is_empty(&self) -> bool {
+        self.routers.is_empty()
+            && self.demux.is_empty()
+            && self.out.is_empty()
+            && self.rendered.runs.is_empty()
+    }
+
     fn router_mut(&mut self, id: RouterId) -> Result<&mut Router, RequestError> {
         self.routers.get_mut(id.0).ok_or_else(|| RequestError::not_found("router"))
     }
