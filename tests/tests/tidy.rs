@@ -42,18 +42,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 
 /// Words that say that a runtime knows what it carries.
 const PROTOCOL_WORDS: &[&str] = &[
-    "rtcp",
-    "stun",
-    "dtls",
-    "srtp",
-    "whip",
-    "whep",
-    "protoo",
-    "newconsumer",
-    "producer",
-    "consumer",
-    "ssrc",
-    "a=candidate",
+    "rtcp", "stun", "dtls", "srtp", "whip", "whep", "protoo", "newconsumer", "producer", "consumer", "ssrc", "a=candidate",
 ];
 
 fn root() -> PathBuf {
@@ -62,8 +51,7 @@ fn root() -> PathBuf {
 
 fn rust_files(under: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        let mut entries: Vec<_> =
-            fs::read_dir(folder).expect("readable").map(|entry| entry.expect("entry").path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("entry").path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -100,9 +88,7 @@ fn module_of(path: &Path) -> String {
 
 fn floor_of(module: &str) -> u32 {
     let found = FLOORS.iter().find(|(name, _)| *name == module);
-    found
-        .unwrap_or_else(|| panic!("module `{module}` has no floor: add it to FLOORS and to ARCHITECTURE.md"))
-        .1
+    found.unwrap_or_else(|| panic!("module `{module}` has no floor: add it to FLOORS and to ARCHITECTURE.md")).1
 }
 
 /// The modules that `use crate::…` and paths `crate::…` name.
@@ -114,9 +100,7 @@ fn named_modules(text: &str) -> Vec<String> {
             Some(inner) => inner.split('}').next().unwrap_or_default(),
             None => rest,
         };
-        let first = |item: &str| {
-            item.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-        };
+        let first = |item: &str| item.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         if rest.starts_with('{') {
             named.extend(list.split(',').map(first).filter(|name| !name.is_empty()));
         } else {
@@ -134,22 +118,13 @@ fn every_floor_uses_only_floors_below() {
         if module == "lib" || is_test_file(&path) {
             continue;
         }
-        let code: String = without_tests(&text)
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let code: String = without_tests(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for named in named_modules(&code) {
             let allowed = named == module || !FLOORS.iter().any(|(name, _)| *name == named) || floor_of(&named) < floor_of(&module)
                 // The two kinds of one floor that do not name each other back.
                 || (module == "dtls" && named == "ortc");
             if !allowed {
-                wrong.push(format!(
-                    "{}: {module} (floor {}) names {named} (floor {})",
-                    path.display(),
-                    floor_of(&module),
-                    floor_of(&named)
-                ));
+                wrong.push(format!("{}: {module} (floor {}) names {named} (floor {})", path.display(), floor_of(&module), floor_of(&named)));
             }
         }
     }
@@ -184,18 +159,9 @@ fn function_lengths(lines: &[&str]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let code = line.trim_start();
-        let is_function = [
-            "fn ",
-            "pub fn ",
-            "pub(crate) fn ",
-            "pub(super) fn ",
-            "const fn ",
-            "pub const fn ",
-            "async fn ",
-            "pub async fn ",
-        ]
-        .iter()
-        .any(|head| code.starts_with(head));
+        let is_function = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn ", "async fn ", "pub async fn "]
+            .iter()
+            .any(|head| code.starts_with(head));
         if !is_function {
             continue;
         }
@@ -226,18 +192,8 @@ fn runtimes_do_not_know_what_they_carry() {
 #[test]
 fn the_core_has_no_clock_no_randomness_and_no_unsafe_code() {
     const FORBIDDEN: &[&str] = &[
-        "Instant::now",
-        "SystemTime::now",
-        "thread_rng",
-        "rand::rng(",
-        "OsRng",
-        "SysRng",
-        "getrandom",
-        "std::thread",
-        "std::net::UdpSocket",
-        "std::fs",
-        "println!",
-        "eprintln!",
+        "Instant::now", "SystemTime::now", "thread_rng", "rand::rng(", "OsRng", "SysRng", "getrandom", "std::thread", "std::net::UdpSocket",
+        "std::fs", "println!", "eprintln!",
     ];
     let mut wrong = Vec::new();
     for (path, text) in rust_files("core/src") {
@@ -269,21 +225,8 @@ fn public_items_must_be_documented() {
 #[test]
 fn the_top_level_is_as_agreed() {
     const AGREED: &[&str] = &[
-        ".ci",
-        ".git",
-        ".gitignore",
-        "Cargo.lock",
-        "Cargo.toml",
-        "LICENSE-APACHE",
-        "LICENSE-MIT",
-        "README.md",
-        "core",
-        "fuzz",
-        "runtime-smol",
-        "runtime-std",
-        "rustfmt.toml",
-        "target",
-        "tests",
+        ".ci", ".git", ".gitignore", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "core", "fuzz", "runtime-smol",
+        "runtime-std", "rustfmt.toml", "target", "tests",
     ];
     let strange: Vec<_> = fs::read_dir(root())
         .expect("readable")
