@@ -33,6 +33,14 @@ after(async () => {
 
 async function watch(url) {
   const pc = (window.pc = new RTCPeerConnection());
+  // Sound is decoded only if something plays it.
+  window.players = [];
+  pc.ontrack = ({ track }) => {
+    const player = document.createElement(track.kind);
+    player.srcObject = new MediaStream([track]);
+    player.play();
+    window.players.push(player);
+  };
   for (const kind of ['audio', 'video']) pc.addTransceiver(kind, { direction: 'recvonly' });
   await pc.setLocalDescription();
   const headers = { 'content-type': 'application/sdp' };
