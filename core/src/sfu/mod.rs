@@ -142,3 +142,6 @@ fn dimpl_backend(config: &Config, rng: &mut Rng) -> Result<DimplBackend, Request
         .and_then(|certificate| DimplBackend::new(&certificate, settings))
         .map_err(|error| RequestError::invalid(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

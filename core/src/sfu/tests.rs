@@ -1,0 +1,100 @@
+//! The requests as they are carried over a wire, and what a machine without clients does.
+#![allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::ListenAddress;
+
+fn sfu() -> (Sfu, Instant) {
+    let listen = vec![ListenAddress { local: ([127, 0, 0, 1], 40_000).into(), announced: None }];
+    let now = Instant::now();
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000);
+    (Sfu::new(Config { listen, ..Config::default() }, [3; 32], now, wall).unwrap(), now)
+}
+
+fn ask(sfu: &mut Sfu, now: Instant, method: &str, data: Value) -> Result<Value, RequestError> {
+    let request: Request = serde_json::from_value(json!({ "method": method, "data": data })).unwrap();
+    sfu.request(now, request).map(|response| serde_json::to_value(response).unwrap())
+}
+
+fn vp8_producer(ssrc: u32) -> Value {
+    json!({
+        "kind": "video",
+        "rtpParameters": {
+            "mid": "0",
+            "codecs": [{ "mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000 }],
+            "encodings": [{ "ssrc": ssrc }],
+            "rtcp": { "cname": "c" },
+        },
+    })
+}
+
+#[test]
+fn a_call_is_set_up_by_json_alone() {
+    let (mut sfu, now) = sfu();
+    let codecs = json!([{ "kind": "video", "mimeType": "video/VP8", "clockRate": 90000 }]);
+    let router = ask(&mut sfu, now, "createRouter", json!({ "mediaCodecs": codecs })).unwrap();
+    let create = json!({ "routerId": router["id"], "options": {} });
+    let transport = ask(&mut sfu, now, "createWebRtcTransport", create.clone()).unwrap();
+    assert_eq!(transport["iceCandidates"][0]["port"], 40_000);
+    assert_eq!(transport["dtlsParameters"]["role"], "auto");
+    let options = vp8_producer(1_111);
+    let produce = json!({ "transportId": transport["id"], "options": options });
+    let producer = ask(&mut sfu, now, "produce", produce.clone()).unwrap();
+    assert_eq!(producer["type"], "simple");
+
+    let other = ask(&mut sfu, now, "createWebRtcTransport", create).unwrap();
+    let consume = json!({
+        "transportId": other["id"],
+        "options": { "producerId": producer["id"], "rtpCapabilities": router["rtpCapabilities"] },
+    });
+    let consumer = ask(&mut sfu, now, "consume", consume).unwrap();
+    assert_eq!((&consumer["producerId"], &consumer["paused"]), (&producer["id"], &json!(false)));
+    let can = json!({ "producerId": producer["id"], "rtpCapabilities": router["rtpCapabilities"] });
+    assert_eq!(ask(&mut sfu, now, "canConsume", can).unwrap(), json!(true));
+
+    let again = ask(&mut sfu, now, "produce", produce).unwrap_err();
+    assert!(again.message.contains("mid") || again.message.contains("ssrc"), "{again}");
+    let stats = ask(&mut sfu, now, "getStats", json!(null)).unwrap();
+    assert_eq!(
+        (&stats["producers"], &stats["consumers"]),
+        (&json!(1), &json!(1)),
+        "a refusal changes nothing"
+    );
+
+    ask(&mut sfu, now, "closeProducer", json!({ "producerId": producer["id"] })).unwrap();
+    let gone = ask(&mut sfu, now, "getConsumer", json!({ "consumerId": consumer["id"] })).unwrap_err();
+    assert_eq!(gone.message, "consumer not found");
+    ask(&mut sfu, now, "closeRouter", json!({ "routerId": router["id"] })).unwrap();
+    let stats = sfu.stats();
+    assert_eq!([stats.routers, stats.transports, stats.producers, stats.consumers, stats.tuples], [0; 5]);
+    assert!(sfu.demux.is_empty() && sfu.out.timers.is_empty());
+}
+
+#[test]
+fn objects_of_another_router_are_not_found() {
+    let (mut sfu, now) = sfu();
+    let options = || crate::model::RouterOptions {
+        media_codecs: crate::ortc::default_media_codecs(),
+        ..Default::default()
+    };
+    let (one, two) = (sfu.create_router(now, options()).unwrap(), sfu.create_router(now, options()).unwrap());
+    let [sender, stranger] = [one, two].map(|router| {
+        sfu.create_webrtc_transport(now, router, crate::model::WebRtcTransportOptions::default()).unwrap()
+    });
+    let producer = sfu.produce(now, sender, serde_json::from_value(vp8_producer(5)).unwrap()).unwrap();
+    let capabilities = sfu.router_rtp_capabilities(two).unwrap().clone();
+    let refused = sfu.consume(now, stranger, crate::model::ConsumerOptions::new(producer, capabilities));
+    assert_eq!(refused.unwrap_err().message, "producer not found");
+}
+
+#[test]
+fn time_does_not_run_backwards_and_idle_machines_wait_for_nothing() {
+    let (mut sfu, now) = sfu();
+    sfu.handle_input(now + Duration::from_secs(5), Input::Timeout);
+    sfu.handle_input(now, Input::Timeout);
+    assert_eq!(sfu.now, now + Duration::from_secs(5));
+    assert!(matches!(sfu.poll_output(), Output::Timeout(Deadline { at: None, reason: None })));
+}
