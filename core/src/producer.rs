@@ -292,6 +292,21 @@ impl ProducerEncoding {
         self.fir_sequence
     }
 
+    /// What is stored of the stream behind a packet of it, in order.
+    pub fn stored_after(&self, packet: &StoredPacketInfo) -> impl Iterator<Item = StoredPacketInfo> + '_ {
+        let encoding = packet.encoding;
+        let behind = packet.meta.ext_seq + 1..=self.store.highest().unwrap_or(0);
+        behind.filter_map(move |ext_seq| {
+            let stored = self.store.get(ext_seq)?;
+            Some(StoredPacketInfo {
+                encoding,
+                restarted: false,
+                meta: *stored.meta,
+                payload_len: stored.payload.len(),
+            })
+        })
+    }
+
     /// 0 to 10; 0 before anything was received.
     pub fn score(&self) -> u8 {
         self.stream.as_ref().map_or(0, ReceiveStream::score)

@@ -262,6 +262,11 @@ impl Consumer {
         self.waits_for_start = true;
     }
 
+    /// Whether nothing flows until a packet that a decoder can start with.
+    pub fn waits_for_start(&self) -> bool {
+        self.waits_for_start
+    }
+
     /// Whether packets are to flow.
     pub fn is_active(&self) -> bool {
         !self.paused && !self.producer_paused

@@ -4,10 +4,11 @@
 //! rendered. What happens here for each consumer is a decision and a descriptor.
 use super::{Context, Router};
 use crate::arena::Id;
+use crate::consumer::Consumer;
 use crate::id::{TransportId, tag};
 use crate::outbox::QueuedPacket;
 use crate::producer::{Reception, StoredPacketInfo};
-use crate::transport::{Found, StreamRef};
+use crate::transport::{Found, StreamRef, WebRtcTransport};
 use crate::wire::rtp::RtpView;
 
 impl Router {
@@ -79,9 +80,14 @@ impl Router {
             if stored.restarted && consumer.encoding() == stored.encoding {
                 consumer.restart();
             }
-            let Some(mut packet) = consumer.forward(ctx.now, stored, send_time) else { continue };
-            if transport.enqueue(&mut packet, consumer.layout.has_transport_sequence(), ctx.out) {
-                consumer.on_queued(&packet);
+            let waited = consumer.waits_for_start();
+            if !forward(consumer, transport, stored, send_time, ctx) || !waited {
+                continue;
+            }
+            // A keyframe that was got back late: what came behind it, while there was nothing to begin with, follows at once.
+            let encoding = producer.encodings.get(usize::from(stored.encoding));
+            for later in encoding.into_iter().flat_map(|encoding| encoding.stored_after(stored)) {
+                forward(consumer, transport, &later, send_time, ctx);
             }
         }
     }
@@ -141,6 +147,21 @@ impl Router {
             }
         }
     }
+}
+
+/// Lets a consumer decide about a packet and queues what it decides; whether the packet goes out.
+fn forward(
+    consumer: &mut Consumer,
+    transport: &mut WebRtcTransport,
+    stored: &StoredPacketInfo,
+    send_time: u32,
+    ctx: &mut Context<'_>,
+) -> bool {
+    let Some(mut packet) = consumer.forward(ctx.now, stored, send_time) else { return false };
+    if transport.enqueue(&mut packet, consumer.layout.has_transport_sequence(), ctx.out) {
+        consumer.on_queued(&packet);
+    }
+    true
 }
 
 impl QueuedPacket {
