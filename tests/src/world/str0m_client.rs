@@ -385,8 +385,9 @@ pub fn produce(world: &mut World<Str0mClient>, index: usize, kind: Kind, dialect
     let stream = direct.declare_stream_tx(ssrc.into(), rtx, mid, None);
     stream.set_rtx_cache(2_000, Duration::from_secs(3), None);
     let payload_type = if kind == Kind::Opus { dialect.opus } else { dialect.vp8 };
-    // Near the end of the 16 bits, so that every run goes round.
-    let source = Source::new(kind, world.now, 65_300);
+    // So near to the end of the 16 bits that the video of every long run goes round, but not within the seconds that a
+    // handshake may take when its flights are lost: who has missed the first round cannot know of it (RFC 3711 section 3.3.1).
+    let source = Source::new(kind, world.now, 64_600);
     client.sources.insert(ssrc, OutgoingTrack { source, payload_type, mid });
     world.wake(index);
     world.drain();
