@@ -20,7 +20,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes longer to receive what is sent to it is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a refusal is given to be read before the connection ends.
-const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it ends.
 pub(crate) fn serve(stream: &Arc<TcpStream>, registration: &Registration) {

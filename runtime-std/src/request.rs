@@ -13,8 +13,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// Fields of a head.
 const MAX_FIELDS: usize = 100;
-/// What is read of a body that is too long before it is refused: who does not read what is sent may never see the refusal.
-const MAX_DISCARDED_BYTES: usize = 16 << 20;
 
 /// Reads requests; what it has read beyond one is the beginning of the next.
 pub(crate) struct Reader<'a> {
@@ -74,14 +72,6 @@ impl<'a> Reader<'a> {
         let length = head.content_length;
         let awaits_permission = head.has_token("expect", "100-continue");
         if length > limit {
-            let mut discarded = self.buffer.len();
-            while !awaits_permission && discarded < length.min(MAX_DISCARDED_BYTES) {
-                self.buffer.clear();
-                if self.fill(deadline).is_err() {
-                    break;
-                }
-                discarded += self.buffer.len();
-            }
             return Err(Unread::Refused(HttpResponse::too_large(limit)));
         }
         if length > 0 && awaits_permission {

@@ -290,7 +290,7 @@ describe('malformed HTTP', () => {
   test('a body that announces 10 GB is refused before it has come', LIMIT, async () => {
     const head = `POST /whip/call/mallory HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 10000000000\r\n\r\nv=0`;
     // The server may first wait a while for what it would throw away.
-    assert.match(await raw(head, { waitMs: 15_000 }), /^HTTP\/1\.1 4\d\d/);
+    assert.match(await raw(head), /^HTTP\/1\.1 4\d\d/);
   });
 
   test('wrong methods are refused', LIMIT, async () => {

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Sfu;
+use crate::config::ListenAddress;
 use crate::dtls::{DtlsTransport, FingerprintError};
 use crate::error::RequestError;
 use crate::event::{ConsumerLayers, IceState};
@@ -322,16 +323,25 @@ impl Sfu {
         self.router_ref(id.router)?.consumer_stats(id, now, self.out.clock)
     }
 
+    /// One for each address that clients can tell apart: several local ones may be announced as the same.
     fn candidate_sources(&self) -> Vec<CandidateSource> {
-        self.config
-            .listen
-            .iter()
-            .map(|listen| CandidateSource {
+        let reached = |listen: &ListenAddress| {
+            SocketAddr::new(listen.announced.unwrap_or(listen.local.ip()), listen.local.port())
+        };
+        let mut seen = Vec::new();
+        let mut sources = Vec::new();
+        for listen in &self.config.listen {
+            if seen.contains(&reached(listen)) {
+                continue;
+            }
+            seen.push(reached(listen));
+            sources.push(CandidateSource {
                 local: listen.local,
                 announced: listen.announced.map(|ip| ip.to_string()),
                 protocol: Protocol::Udp,
-            })
-            .collect()
+            });
+        }
+        sources
     }
 
     fn selected_tuple(&self, transport: &WebRtcTransport) -> Option<SelectedTuple> {

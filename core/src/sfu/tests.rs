@@ -91,6 +91,26 @@ fn objects_of_another_router_are_not_found() {
 }
 
 #[test]
+fn addresses_that_are_announced_as_one_are_one_candidate() {
+    let announced = Some([203, 0, 113, 9].into());
+    let listen = [[10, 0, 0, 1], [10, 0, 0, 2]]
+        .map(|ip| ListenAddress { local: (ip, 40_000).into(), announced })
+        .to_vec();
+    let now = Instant::now();
+    let config = Config { listen, ..Config::default() };
+    let mut sfu = Sfu::new(config, [3; 32], now, SystemTime::UNIX_EPOCH).unwrap();
+    let options = crate::model::RouterOptions {
+        media_codecs: crate::ortc::default_media_codecs(),
+        ..Default::default()
+    };
+    let router = sfu.create_router(now, options).unwrap();
+    let id = sfu.create_webrtc_transport(now, router, Default::default()).unwrap();
+    let candidates = sfu.webrtc_transport(id).unwrap().ice_candidates;
+    assert_eq!(candidates.len(), 1);
+    assert_eq!((candidates[0].address.as_str(), candidates[0].port), ("203.0.113.9", 40_000));
+}
+
+#[test]
 fn time_does_not_run_backwards_and_idle_machines_wait_for_nothing() {
     let (mut sfu, now) = sfu();
     sfu.handle_input(now + Duration::from_secs(5), Input::Timeout);
