@@ -209,7 +209,8 @@ async fn forward(
     let (parts, body) = request.into_parts();
     // Reading would be the permission that it asks for (RFC 9110 section 10.1.1).
     let awaits_permission = parts.headers.contains_key(header::EXPECT);
-    if awaits_permission && body.size_hint().lower() > limit as u64 {
+    let readable = if awaits_permission { limit } else { MAX_DISCARDED_BYTES };
+    if body.size_hint().lower() > readable as u64 {
         return HttpResponse::too_large(limit);
     }
     let body = match or(read_body(body, limit), async {
