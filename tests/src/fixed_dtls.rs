@@ -9,8 +9,14 @@ use sansfu::srtp::SrtpProfile;
 /// The certificate that everybody has.
 const CERTIFICATE: &[u8] = b"not a certificate";
 
-/// What goes over the wire: a record of the type "handshake" with nothing useful in it.
-const HELLO: [u8; 16] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
+/// What goes over the wire, each way: a record of the type "handshake" with nothing useful in it.
+pub const HELLO: [u8; 16] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
+
+/// What the handshake would export for `profile` (RFC 5764 section 4.2).
+pub fn keying_material(profile: SrtpProfile) -> Vec<u8> {
+    let length = 2 * (profile.key_len() + profile.salt_len());
+    (0..length).map(|n| n as u8).collect()
+}
 
 /// Makes connections of which all have the same keys.
 #[derive(Debug)]
@@ -53,12 +59,19 @@ enum Step {
     GiveKeys,
     Connect,
     Done,
+    /// The client says hello again: it has not heard the answer.
+    AnswerAgain,
 }
 
 impl DtlsConnection for FixedConnection {
     fn handle_datagram(&mut self, _now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        if datagram == HELLO && matches!(self.step, Step::Wait) {
-            self.step = if self.role == DtlsRole::Server { Step::SayHello } else { Step::ShowCertificate };
+        if datagram == HELLO {
+            self.step = match (self.step, self.role) {
+                (Step::Wait, DtlsRole::Server) => Step::SayHello,
+                (Step::Wait, DtlsRole::Client) => Step::ShowCertificate,
+                (Step::Done, DtlsRole::Server) => Step::AnswerAgain,
+                (step, _) => step,
+            };
         }
         Ok(())
     }
@@ -77,8 +90,12 @@ impl DtlsConnection for FixedConnection {
 
     fn poll<'a>(&mut self, buffer: &'a mut [u8]) -> ConnectionOutput<'a> {
         let (next, output) = match self.step {
-            Step::SayHello => {
-                let next = if self.role == DtlsRole::Server { Step::ShowCertificate } else { Step::Wait };
+            Step::SayHello | Step::AnswerAgain => {
+                let next = match (self.step, self.role) {
+                    (Step::AnswerAgain, _) => Step::Done,
+                    (_, DtlsRole::Server) => Step::ShowCertificate,
+                    (_, DtlsRole::Client) => Step::Wait,
+                };
                 let Some(packet) = buffer.get_mut(..HELLO.len()) else {
                     return ConnectionOutput::BufferTooSmall(HELLO.len());
                 };
@@ -87,8 +104,7 @@ impl DtlsConnection for FixedConnection {
             }
             Step::ShowCertificate => (Step::GiveKeys, ConnectionOutput::PeerCertificate(CERTIFICATE)),
             Step::GiveKeys => {
-                let length = 2 * (self.profile.key_len() + self.profile.salt_len());
-                let material = (0..length).map(|n| n as u8).collect();
+                let material = keying_material(self.profile);
                 let protection_profile = self.profile.protection_profile();
                 (Step::Connect, ConnectionOutput::KeyingMaterial { protection_profile, material })
             }

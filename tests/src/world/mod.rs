@@ -7,7 +7,6 @@ mod media;
 mod queue;
 mod scripted_client;
 mod str0m_client;
-pub mod stun;
 mod wire;
 
 use std::fmt;
@@ -20,6 +19,7 @@ use sansfu::config::{Config, ListenAddress};
 use sansfu::event::Event;
 use sansfu::sfu::{Datagram, Input, Output, Protocol, Sfu};
 
+pub use crate::peer::path::stun;
 pub use link::Link;
 pub use media::{Frame, IncomingPacket, Kind, OutgoingPacket, SeenFrame, Sink, Source};
 pub use queue::EventQueue;

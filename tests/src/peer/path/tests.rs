@@ -1,0 +1,5 @@
+//! Paths against a real `Sfu`, in memory.
+
+mod connect;
+mod misbehave;
+mod scene;
