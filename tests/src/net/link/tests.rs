@@ -276,6 +276,21 @@ fn the_same_seed_gives_the_same_deliveries_and_another_one_others() {
     assert!(run(1) != run(2));
 }
 
+#[test]
+fn a_seed_means_the_same_on_every_machine() {
+    let mut hash: u64 = 0;
+    for delivery in run(bad(), 5_000).0.concat() {
+        let nanos = (delivery.at - epoch()).as_nanos() as u64;
+        for word in delivery.bytes.iter().map(|byte| u64::from(*byte)).chain([nanos]) {
+            hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    assert_eq!(
+        hash, 5_150_545_731_540_946_240,
+        "what a seed means has changed: every seed that is kept means something else now"
+    );
+}
+
 /// The numbers of those for which something is the case.
 fn which(seen: &[Vec<Delivery>], is: impl Fn(u64, &[Delivery]) -> bool) -> Vec<u64> {
     (0..).zip(seen).filter(|(nth, deliveries)| is(*nth, deliveries)).map(|(nth, _)| nth).collect()
