@@ -3,6 +3,7 @@
 pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod load;
+pub mod net;
 pub mod null_crypto;
 pub mod peer;
 pub mod seeded_crypto;

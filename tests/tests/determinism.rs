@@ -12,8 +12,9 @@ use sansfu::rng::Rng;
 use sansfu::srtp::SrtpProfile;
 use sansfu::wire::rtcp::{Pli, write_nack, write_pli};
 use sansfu_tests::fixed_dtls::FixedDtls;
+use sansfu_tests::net::LinkConfig;
 use sansfu_tests::seeded_crypto::provider;
-use sansfu_tests::world::{Frame, Kind, Link, ScriptedClient, Source, World, config};
+use sansfu_tests::world::{Frame, Kind, ScriptedClient, Source, World, config};
 use serde_json::json;
 
 /// What came out of a run: datagrams, and everything else as text.
@@ -64,7 +65,7 @@ fn run(seed: u64, backends: Backends) -> Outcome {
         let client = ScriptedClient::new(&mut world.sfu, world.now, router, theirs.clone());
         let data = world.sfu.webrtc_transport(client.transport).unwrap();
         told += &serde_json::to_string(&data).unwrap();
-        world.add(client, Link::lossy());
+        world.add(client, LinkConfig::lossy());
     }
     world.drain();
     let connected = |world: &World<ScriptedClient>| world.hosts.iter().all(|host| host.client.is_connected());

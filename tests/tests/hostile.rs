@@ -12,10 +12,11 @@ use sansfu::sfu::{Datagram, Input, Output, Protocol};
 use sansfu::srtp::SrtpProfile;
 use sansfu::stats::SfuStats;
 use sansfu_tests::fixed_dtls::FixedDtls;
+use sansfu_tests::net::LinkConfig;
 use sansfu_tests::world::stun::{BindingRequest, refresh_fingerprint};
 use sansfu_tests::world::{
-    Dialect, Kind, Link, ScriptedClient, Str0mClient, World, config, connect, consume, default_router,
-    produce, settle, sfu_address,
+    Dialect, Kind, ScriptedClient, Str0mClient, World, config, connect, consume, default_router, produce,
+    settle, sfu_address,
 };
 use serde_json::json;
 
@@ -34,8 +35,8 @@ impl Siege {
         let router = default_router(&mut world);
         let capabilities = world.sfu.router_rtp_capabilities(router).unwrap().clone();
         let (browser, own) = (Dialect::browser(), Dialect::of_router(&capabilities));
-        let publisher = connect(&mut world, router, &browser, Link::default());
-        let subscriber = connect(&mut world, router, &own, Link::default());
+        let publisher = connect(&mut world, router, &browser, LinkConfig::default());
+        let subscriber = connect(&mut world, router, &own, LinkConfig::default());
         for kind in [Kind::Opus, Kind::Vp8] {
             let producer = produce(&mut world, publisher, kind, &browser);
             consume(&mut world, subscriber, kind, ConsumerOptions::new(producer, capabilities.clone()));
@@ -281,7 +282,7 @@ impl Inside {
         let capabilities = world.sfu.router_rtp_capabilities(router).unwrap().clone();
         for _ in 0..3 {
             let client = ScriptedClient::new(&mut world.sfu, world.now, router, backend.clone());
-            world.add(client, Link::default());
+            world.add(client, LinkConfig::default());
         }
         world.drain();
         let connected =

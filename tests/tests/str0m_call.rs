@@ -7,8 +7,9 @@ use sansfu::id::{ConsumerId, ProducerId, RouterId};
 use sansfu::model::ConsumerOptions;
 use sansfu::ortc::{DtlsRole, RtpCapabilities};
 use sansfu::stats::SfuStats;
+use sansfu_tests::net::LinkConfig;
 use sansfu_tests::world::{
-    Dialect, Kind, Link, Str0mClient, World, config, connect, connect_with, consume, default_router, produce,
+    Dialect, Kind, Str0mClient, World, config, connect, connect_with, consume, default_router, produce,
     settle,
 };
 use str0m::media::KeyframeRequestKind;
@@ -29,11 +30,11 @@ struct Call {
 const PUBLISHER: usize = 0;
 
 impl Call {
-    fn new(seed: u64, link: Link, subscribers: usize) -> Self {
+    fn new(seed: u64, link: LinkConfig, subscribers: usize) -> Self {
         Call::with(seed, link, subscribers, DtlsRole::Client, false)
     }
 
-    fn with(seed: u64, link: Link, subscribers: usize, role: DtlsRole, audio_nack: bool) -> Self {
+    fn with(seed: u64, link: LinkConfig, subscribers: usize, role: DtlsRole, audio_nack: bool) -> Self {
         let mut world = World::new(config(), seed);
         let router = default_router(&mut world);
         let mut capabilities = world.sfu.router_rtp_capabilities(router).unwrap().clone();
@@ -56,7 +57,7 @@ impl Call {
         call
     }
 
-    fn subscribe(&mut self, link: Link, role: DtlsRole) -> usize {
+    fn subscribe(&mut self, link: LinkConfig, role: DtlsRole) -> usize {
         self.all_begun = false;
         let dialect = Dialect::of_router(&self.capabilities);
         let index = connect_with(&mut self.world, self.router, &dialect, link, role);
@@ -102,7 +103,9 @@ impl Call {
     /// Stops the media and lets what is on the way, and what is asked for again, arrive.
     fn finish(&mut self) {
         for host in &mut self.world.hosts {
-            (host.uplink.loss, host.downlink.loss) = (0.0, 0.0);
+            for link in [&mut host.uplink, &mut host.downlink] {
+                link.set_config(link.config().without_loss());
+            }
         }
         // A packet is only missed when a later one has come, so the last ones must get through.
         self.run(0.5);
@@ -152,7 +155,7 @@ fn counts(stats: &SfuStats) -> [u64; 5] {
 
 #[test]
 fn a_clean_call_delivers_everything() {
-    let mut call = Call::new(1, Link::default(), 2);
+    let mut call = Call::new(1, LinkConfig::default(), 2);
     call.run(5.0);
     call.finish();
     for subscriber in [1, 2] {
@@ -178,7 +181,7 @@ fn a_clean_call_delivers_everything() {
 #[test]
 fn every_frame_arrives_with_five_percent_loss_both_ways() {
     for seed in 2..5 {
-        let mut call = Call::new(seed, Link::lossy(), 2);
+        let mut call = Call::new(seed, LinkConfig::lossy(), 2);
         call.run(10.0);
         call.finish();
         let publisher = &call.world.hosts[PUBLISHER].client;
@@ -208,9 +211,10 @@ fn video_payload_type(call: &Call) -> u8 {
 
 #[test]
 fn audio_with_nack_arrives_whole() {
-    let mut call = Call::with(6, Link::lossy(), 1, DtlsRole::Client, true);
+    let mut call = Call::with(6, LinkConfig::lossy(), 1, DtlsRole::Client, true);
     // The publisher has not negotiated it: what is lost on its side stays lost.
-    call.world.hosts[PUBLISHER].uplink.loss = 0.0;
+    let uplink = &mut call.world.hosts[PUBLISHER].uplink;
+    uplink.set_config(uplink.config().without_loss());
     call.run(10.0);
     call.finish();
     let audio = call.world.hosts[1].client.sink(Kind::Opus).frames();
@@ -227,7 +231,7 @@ fn audio_with_nack_arrives_whole() {
 
 #[test]
 fn the_client_can_be_the_dtls_server() {
-    let mut call = Call::with(7, Link::lossy(), 1, DtlsRole::Server, false);
+    let mut call = Call::with(7, LinkConfig::lossy(), 1, DtlsRole::Server, false);
     // A lost flight is sent again after a second, then after two.
     call.run(10.0);
     call.finish();
@@ -239,7 +243,7 @@ fn the_client_can_be_the_dtls_server() {
 
 #[test]
 fn keyframe_requests_reach_the_publisher_once_a_second() {
-    let mut call = Call::new(8, Link::default(), 2);
+    let mut call = Call::new(8, LinkConfig::default(), 2);
     call.run(2.0);
     for kind in [KeyframeRequestKind::Pli, KeyframeRequestKind::Fir] {
         let before = call.keyframe_requests();
@@ -266,7 +270,7 @@ fn keyframe_requests_reach_the_publisher_once_a_second() {
 
 #[test]
 fn a_keyframe_request_that_is_lost_is_repeated() {
-    let mut call = Call::new(9, Link::default(), 1);
+    let mut call = Call::new(9, LinkConfig::default(), 1);
     call.run(2.0);
     let before = call.keyframe_requests();
     call.client(PUBLISHER).obliging = false;
@@ -278,10 +282,10 @@ fn a_keyframe_request_that_is_lost_is_repeated() {
 
 #[test]
 fn a_late_subscriber_begins_with_a_keyframe_soon() {
-    let mut call = Call::new(10, Link::default(), 1);
+    let mut call = Call::new(10, LinkConfig::default(), 1);
     call.run(3.0);
     let at = call.world.now;
-    let late = call.subscribe(Link::default(), DtlsRole::Client);
+    let late = call.subscribe(LinkConfig::default(), DtlsRole::Client);
     settle(&mut call.world);
     call.run(2.0);
     let sink = call.world.hosts[late].client.sink(Kind::Vp8);
@@ -294,7 +298,7 @@ fn a_late_subscriber_begins_with_a_keyframe_soon() {
 
 #[test]
 fn pausing_a_consumer_stops_only_its_own() {
-    let mut call = Call::new(11, Link::default(), 2);
+    let mut call = Call::new(11, LinkConfig::default(), 2);
     call.run(1.0);
     let [_, video] = call.consumers[0];
     call.world.sfu.pause_consumer(call.world.now, video).unwrap();
@@ -333,7 +337,7 @@ fn pausing_a_consumer_stops_only_its_own() {
 
 #[test]
 fn pausing_a_producer_stops_all_its_consumers() {
-    let mut call = Call::new(12, Link::default(), 2);
+    let mut call = Call::new(12, LinkConfig::default(), 2);
     call.run(1.0);
     let video = call.video;
     call.world.sfu.pause_producer(call.world.now, video).unwrap();
@@ -360,9 +364,9 @@ fn pausing_a_producer_stops_all_its_consumers() {
 
 #[test]
 fn a_consumer_made_paused_sends_nothing_until_resumed() {
-    let mut call = Call::new(13, Link::default(), 0);
+    let mut call = Call::new(13, LinkConfig::default(), 0);
     let dialect = Dialect::of_router(&call.capabilities);
-    let index = connect(&mut call.world, call.router, &dialect, Link::default());
+    let index = connect(&mut call.world, call.router, &dialect, LinkConfig::default());
     let options =
         ConsumerOptions { paused: true, ..ConsumerOptions::new(call.video, call.capabilities.clone()) };
     let consumer = consume(&mut call.world, index, Kind::Vp8, options);
@@ -379,7 +383,7 @@ fn a_consumer_made_paused_sends_nothing_until_resumed() {
 
 #[test]
 fn closing_at_every_level_leaves_nothing_flowing() {
-    let mut call = Call::new(14, Link::default(), 2);
+    let mut call = Call::new(14, LinkConfig::default(), 2);
     call.run(1.0);
     let now = call.world.now;
     // One consumer.
@@ -440,7 +444,7 @@ fn assert_nothing_left(call: &Call) {
 #[test]
 fn the_tuple_moves_with_the_client() {
     for mover in [PUBLISHER, 1] {
-        let mut call = Call::new(15 + mover as u64, Link::default(), 2);
+        let mut call = Call::new(15 + mover as u64, LinkConfig::default(), 2);
         call.run(2.0);
         let transport = call.world.hosts[mover].client.transport;
         let before = call.world.sfu.webrtc_transport(transport).unwrap().ice_selected_tuple.unwrap();
@@ -463,7 +467,7 @@ fn the_tuple_moves_with_the_client() {
 
 #[test]
 fn restarted_ice_keeps_media_flowing() {
-    let mut call = Call::new(17, Link::lossy(), 1);
+    let mut call = Call::new(17, LinkConfig::lossy(), 1);
     call.run(2.0);
     for mover in [PUBLISHER, 1] {
         let transport = call.world.hosts[mover].client.transport;
@@ -486,7 +490,7 @@ fn restarted_ice_keeps_media_flowing() {
 
 #[test]
 fn a_client_that_falls_silent_is_gone_after_the_consent_timeout() {
-    let mut call = Call::new(18, Link::default(), 1);
+    let mut call = Call::new(18, LinkConfig::default(), 1);
     call.run(3.0);
     let (publisher, subscriber) =
         (call.world.hosts[0].client.transport, call.world.hosts[1].client.transport);
@@ -534,7 +538,7 @@ fn a_client_that_falls_silent_is_gone_after_the_consent_timeout() {
 
 #[test]
 fn a_client_that_says_goodbye_is_gone_at_once() {
-    let mut call = Call::new(19, Link::default(), 1);
+    let mut call = Call::new(19, LinkConfig::default(), 1);
     call.run(1.0);
     call.client(PUBLISHER).rtc.close().unwrap();
     call.run(0.5);

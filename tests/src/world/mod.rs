@@ -2,7 +2,6 @@
 //!
 //! Time jumps from one happening to the next. One seed decides what the links do. What the `Sfu` sends is watched by
 //! [`Wire`]; [`World::assert_sound`] says whether it broke a rule.
-mod link;
 mod media;
 mod queue;
 mod scripted_client;
@@ -13,14 +12,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sansfu::config::{Config, ListenAddress};
 use sansfu::event::Event;
 use sansfu::sfu::{Datagram, Input, Output, Protocol, Sfu};
 
+use crate::net::{Delivery, Link, LinkConfig};
 pub use crate::peer::path::stun;
-pub use link::Link;
 pub use media::{Frame, IncomingPacket, Kind, OutgoingPacket, SeenFrame, Sink, Source};
 pub use queue::EventQueue;
 pub use scripted_client::ScriptedClient;
@@ -116,7 +115,7 @@ impl<C: Endpoint> World<C> {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut sfu_seed = [0; 32];
-        rand::Rng::fill_bytes(&mut rng, &mut sfu_seed);
+        rng.fill_bytes(&mut sfu_seed);
         let now = epoch();
         let sfu = Sfu::new(config, sfu_seed, now, wall()).unwrap_or_else(|error| panic!("{error}"));
         World {
@@ -134,14 +133,15 @@ impl<C: Endpoint> World<C> {
         }
     }
 
-    /// Adds a client; gives its index.
-    pub fn add(&mut self, client: C, link: Link) -> usize {
+    /// Adds a client, with a link each way that does as `link` says; gives its index.
+    pub fn add(&mut self, client: C, link: LinkConfig) -> usize {
         let index = self.hosts.len();
+        let [uplink, downlink] = std::array::from_fn(|_| Link::new(link, self.rng.next_u64()));
         self.hosts.push(Host {
             client,
             external: external_address(index, 0),
-            uplink: link,
-            downlink: link,
+            uplink,
+            downlink,
             dead: false,
             deadline: Some(self.now),
         });
@@ -264,8 +264,8 @@ impl<C: Endpoint> World<C> {
             assert_eq!(to, sfu_address());
             let remote = host.external;
             self.wire.on_client_sent(remote, &bytes);
-            for at in host.uplink.arrivals(self.now, &mut self.rng) {
-                self.queue.push(at, Arrival::AtSfu { remote, bytes: bytes.clone() });
+            for Delivery { at, bytes } in host.uplink.send(self.now, &bytes) {
+                self.queue.push(at, Arrival::AtSfu { remote, bytes });
             }
         }
     }
@@ -280,8 +280,8 @@ impl<C: Endpoint> World<C> {
             self.strays.push((remote, bytes));
             return;
         };
-        for at in self.hosts[index].downlink.arrivals(self.now, &mut self.rng) {
-            self.queue.push(at, Arrival::AtHost { index, bytes: bytes.clone() });
+        for Delivery { at, bytes } in self.hosts[index].downlink.send(self.now, &bytes) {
+            self.queue.push(at, Arrival::AtHost { index, bytes });
         }
     }
 }

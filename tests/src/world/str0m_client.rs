@@ -19,7 +19,8 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{Extension, RawPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc, RtcConfig};
 
-use super::{Endpoint, IncomingPacket, Kind, Link, Sink, Source, World, sfu_address};
+use super::{Endpoint, IncomingPacket, Kind, Sink, Source, World, sfu_address};
+use crate::net::LinkConfig;
 
 /// The payload types and header extension ids that a client uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -316,7 +317,12 @@ pub fn default_router(world: &mut World<Str0mClient>) -> RouterId {
 }
 
 /// Makes a transport and its client, which begins to connect; gives the client's index.
-pub fn connect(world: &mut World<Str0mClient>, router: RouterId, dialect: &Dialect, link: Link) -> usize {
+pub fn connect(
+    world: &mut World<Str0mClient>,
+    router: RouterId,
+    dialect: &Dialect,
+    link: LinkConfig,
+) -> usize {
     connect_with(world, router, dialect, link, DtlsRole::Client)
 }
 
@@ -328,7 +334,7 @@ pub fn connect_with(
     world: &mut World<Str0mClient>,
     router: RouterId,
     dialect: &Dialect,
-    link: Link,
+    link: LinkConfig,
     role: DtlsRole,
 ) -> usize {
     let transport = world
