@@ -157,6 +157,16 @@ fn a_full_table_forgets_what_was_not_used_for_longest() {
 }
 
 #[test]
+fn the_port_of_a_mapping_that_had_to_go_is_free() {
+    let mut nat = nat(Translation { max_entries: 1, ..Translation::default() });
+    for (host, server) in [(2, remote(1, 1_000)), (3, remote(2, 1_000))] {
+        let external = nat.outbound(epoch(), inside(host, 5_000), server);
+        assert_eq!(external.port(), 5_000);
+        assert_eq!(nat.inbound(epoch(), external, server), Some(inside(host, 5_000)));
+    }
+}
+
+#[test]
 fn a_full_table_of_permissions_forgets_the_oldest() {
     let mut nat = nat(Translation { max_entries: 3, ..Translation::default() });
     for nth in 0..5 {
@@ -206,6 +216,10 @@ fn hosts_that_swap_appear_where_the_other_one_was() {
     // There and back again.
     b.swap_public(&mut a);
     assert_eq!(a.outbound(epoch(), inside(2, 5_000), server), old_a);
+    // A port that a rebinding has taken from one host is taken from it in that place only.
+    a.rebind();
+    a.swap_public(&mut b);
+    assert_eq!(a.outbound(epoch(), inside(2, 5_000), server), old_b);
 }
 
 #[test]
