@@ -3,5 +3,6 @@
 pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod load;
+pub mod peer;
 pub mod seeded_crypto;
 pub mod world;
