@@ -14,12 +14,21 @@ use crate::peer::rtcp::is_rtcp;
 use crate::peer::rtp::RtpPacket;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
-const SEED: u64 = 77;
+pub(super) const SEED: u64 = 77;
 /// One way.
 const DELAY: Duration = Duration::from_millis(20);
 
 /// What the path does with the n-th RTP packet: when its copies arrive, late by how much.
 pub(super) type Path = Box<dyn FnMut(u64, &[u8]) -> Vec<Duration>>;
+
+/// Whom a datagram is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum To {
+    Sender,
+    Receiver,
+    /// Packets of the encodings that are not received count as arrived at the transport.
+    Transport,
+}
 
 /// A track from one end to the other. The receiver has the parameters of one encoding.
 pub(super) struct Call {
@@ -33,7 +42,7 @@ pub(super) struct Call {
     /// Everything that arrived, for comparing runs.
     pub(super) arrived: Vec<(Duration, Vec<u8>)>,
     ssrcs: [Option<u32>; 2],
-    queue: BTreeMap<(Instant, u64), (bool, Vec<u8>)>,
+    queue: BTreeMap<(Instant, u64), (To, Vec<u8>)>,
     sent: u64,
     queued: u64,
 }
@@ -114,14 +123,15 @@ impl Call {
         self.violations.extend(outcome.err());
         self.feedback.poll(now, &mut out);
         for datagram in out {
-            self.enqueue(now + DELAY, false, datagram);
+            self.enqueue(now + DELAY, To::Sender, datagram);
         }
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
-            let (to_receiver, datagram) = entry.remove();
-            match (to_receiver, is_rtcp(&datagram)) {
-                (false, _) => self.sender.handle_rtcp(now, &datagram),
-                (true, true) => self.receiver.handle_rtcp(now, &datagram),
-                (true, false) => {
+            let (to, datagram) = entry.remove();
+            match (to, is_rtcp(&datagram)) {
+                (To::Sender, _) => self.sender.handle_rtcp(now, &datagram),
+                (To::Transport, _) => self.feedback.on_rtp(now, &datagram),
+                (To::Receiver, true) => self.receiver.handle_rtcp(now, &datagram),
+                (To::Receiver, false) => {
                     self.feedback.on_rtp(now, &datagram);
                     self.violations.extend(self.receiver.handle_rtp(now, &datagram).err());
                     self.arrived.push((now - self.start, datagram));
@@ -132,20 +142,20 @@ impl Call {
 
     fn send_to_receiver(&mut self, datagram: Vec<u8>) {
         if is_rtcp(&datagram) {
-            return self.enqueue(self.now + DELAY, true, datagram);
+            return self.enqueue(self.now + DELAY, To::Receiver, datagram);
         }
         let ssrc = RtpPacket::parse(&datagram).unwrap().header.ssrc;
         if !self.ssrcs.contains(&Some(ssrc)) {
-            return;
+            return self.enqueue(self.now + DELAY, To::Transport, datagram);
         }
         for late in (self.path)(self.sent, &datagram) {
-            self.enqueue(self.now + DELAY + late, true, datagram.clone());
+            self.enqueue(self.now + DELAY + late, To::Receiver, datagram.clone());
         }
         self.sent += 1;
     }
 
-    fn enqueue(&mut self, at: Instant, to_receiver: bool, datagram: Vec<u8>) {
-        self.queue.insert((at, self.queued), (to_receiver, datagram));
+    fn enqueue(&mut self, at: Instant, to: To, datagram: Vec<u8>) {
+        self.queue.insert((at, self.queued), (to, datagram));
         self.queued += 1;
     }
 
@@ -249,7 +259,8 @@ fn after_an_outage_a_keyframe_is_asked_for_and_comes() {
         call.path = Box::new(|_, _| Vec::new());
         call.run_for(2_000 * MS);
         call.path = Box::new(|_, _| vec![Duration::ZERO]);
-        call.run_for(3_500 * MS);
+        // A simulcast encoding comes on again only when the rate has recovered.
+        call.run_for(8_000 * MS);
         assert_eq!(call.violations, [], "{track:?}");
         let counters = call.counters();
         assert!(counters.frames_decoded > before + 30, "{track:?} {counters:?}");

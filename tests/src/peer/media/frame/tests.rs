@@ -49,8 +49,9 @@ fn what_is_written_is_recognised() {
 #[test]
 fn nothing_but_picture_numbers_may_change() {
     for track in every_track() {
-        for (marks, numbers, payload) in packets(&track, 0).into_iter().step_by(7) {
-            for at in 0..payload.len() {
+        for (marks, numbers, payload) in packets(&track, 0).into_iter().step_by(11) {
+            let lengths = (0..payload.len()).filter(|at| *at < 70 || at % 97 == 0);
+            for at in lengths.clone() {
                 for bit in [0x01, 0x80] {
                     let mut other = payload.clone();
                     other[at] ^= bit;
@@ -60,7 +61,7 @@ fn nothing_but_picture_numbers_may_change() {
                     }
                 }
             }
-            for len in 0..payload.len() {
+            for len in lengths {
                 assert!(recognise(&track, &payload[..len]).is_err());
             }
             let longer = [&payload[..], &[0]].concat();
