@@ -1,0 +1,167 @@
+//! The rules about numbers: of packets within frames, of timestamps, of the marker, of the codec's picture numbers.
+use super::{FrameId, Packet, Violation};
+use crate::peer::media::frame::{Marks, PictureNumbers};
+use crate::peer::media::track::Codec;
+
+/// Judges packets in the order of their sequence numbers.
+#[derive(Debug)]
+pub(super) struct OrderRules {
+    codec: Codec,
+    before: Option<Before>,
+    /// Something was lost since then.
+    gap: bool,
+    /// How many times the stream may still go on under another timestamp offset and other picture numbers.
+    restarts: u32,
+}
+
+/// The packet before.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    packet: Packet,
+    marks: Marks,
+    numbers: PictureNumbers,
+    /// Of the stream, beyond the gap as well.
+    timestamp_offset: u32,
+}
+
+impl OrderRules {
+    pub(super) fn new(codec: Codec) -> Self {
+        OrderRules { codec, before: None, gap: false, restarts: 0 }
+    }
+
+    /// What comes next does not follow what was before.
+    pub(super) fn on_gap(&mut self) {
+        self.gap = true;
+    }
+
+    pub(super) fn allow_restart(&mut self) {
+        self.restarts = self.restarts.saturating_add(1);
+    }
+
+    /// The next packet in order that has a payload.
+    pub(super) fn on_packet(&mut self, packet: &Packet) -> Result<(), Violation> {
+        let Some((marks, numbers)) = packet.content else { return Ok(()) };
+        let gap = std::mem::take(&mut self.gap);
+        let now = Before {
+            packet: *packet,
+            marks,
+            numbers,
+            timestamp_offset: packet.timestamp.wrapping_sub(marks.capture),
+        };
+        let Some(before) = self.before.replace(now) else { return self.check_marker(&now) };
+        let restarted = self.is_restart(&before, &now, gap);
+        self.check_marker(&now)?;
+        if !gap {
+            self.check_follows(&before, &now, restarted)?;
+        }
+        check_timestamps(&before, &now, restarted)?;
+        if !gap && !restarted && !before.marks.same_picture(&marks) {
+            self.check_picture_numbers(&before, &now)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the stream goes on under other numbers, and may: with a keyframe (that may be lost), after a change of activity.
+    fn is_restart(&mut self, before: &Before, now: &Before, gap: bool) -> bool {
+        let may_begin = !self.codec.is_video() || now.marks.starts_decoding() && now.marks.is_first() || gap;
+        if self.restarts == 0 || !may_begin || before.marks.same_picture(&now.marks) {
+            return false;
+        }
+        let same_encoding = before.marks.encoding == now.marks.encoding;
+        let differs = same_encoding && before.timestamp_offset != now.timestamp_offset
+            || !before.marks.is_last()
+            || !gap && self.check_picture_numbers(before, now).is_err();
+        self.restarts -= u32::from(differs);
+        differs
+    }
+
+    /// Video: the marker stands at the end of a picture and nowhere else (all four payload formats).
+    fn check_marker(&self, now: &Before) -> Result<(), Violation> {
+        let wrong = self.codec.is_video() && now.packet.marker && !now.marks.is_last();
+        if wrong { Err(Violation::MarkerInsidePicture(FrameId::of(&now.marks))) } else { Ok(()) }
+    }
+
+    /// The rules for consecutive sequence numbers.
+    fn check_follows(&self, before: &Before, now: &Before, restarted: bool) -> Result<(), Violation> {
+        let frame = FrameId::of(&now.marks);
+        if before.marks.same_frame(&now.marks) {
+            let expected_index = before.marks.index + 1;
+            let found = now.marks;
+            return if found.index == expected_index {
+                Ok(())
+            } else {
+                Err(Violation::FrameBroken { found, expected_index })
+            };
+        }
+        let switched = before.marks.encoding != now.marks.encoding;
+        if switched && !now.marks.starts_decoding() {
+            return Err(Violation::SwitchWithoutKeyframe(frame));
+        }
+        if !now.marks.is_first() {
+            return Err(Violation::FrameHeadless(frame));
+        }
+        let ended = before.marks.is_last();
+        if !ended && !switched && !restarted {
+            return Err(Violation::FrameCutShort(FrameId::of(&before.marks)));
+        }
+        let place = |marks: &Marks| (marks.number, marks.spatial_id);
+        if !switched && place(&now.marks) <= place(&before.marks) {
+            return Err(Violation::FrameOrder { before: FrameId::of(&before.marks), found: frame });
+        }
+        let same_picture = before.marks.same_picture(&now.marks);
+        match before.packet.marker {
+            true if same_picture => Err(Violation::MarkerInsidePicture(FrameId::of(&before.marks))),
+            false if !same_picture && ended && !restarted && self.codec.is_video() => {
+                Err(Violation::MarkerMissing(FrameId::of(&before.marks)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Picture numbers of a picture that follows another.
+    fn check_picture_numbers(&self, before: &Before, now: &Before) -> Result<(), Violation> {
+        let frame = FrameId::of(&now.marks);
+        let switched = before.marks.encoding != now.marks.encoding;
+        if let (Some(last), Some(found)) = (before.numbers.picture_id, now.numbers.picture_id) {
+            // VP8's decoder takes a jump for a loss. VP9 refers to pictures by differences of their ids, so what is left out
+            // keeps its ids; to another encoding they only have to grow.
+            let step = match (self.codec, switched) {
+                (Codec::Vp9, false) => now.marks.number.wrapping_sub(before.marks.number),
+                (Codec::Vp9, true) if found.wrapping_sub(last) & 0x7FFF < 0x4000 && found != last => {
+                    return Ok(());
+                }
+                _ => 1,
+            };
+            let expected = (u32::from(last) + step) as u16 & 0x7FFF;
+            if found != expected {
+                return Err(Violation::PictureId { frame, expected, found });
+            }
+        }
+        if let (Some(last), Some(found)) = (before.numbers.tl0_picture_index, now.numbers.tl0_picture_index) {
+            let expected = last.wrapping_add(u8::from(now.marks.temporal_id == 0));
+            if found != expected {
+                return Err(Violation::Tl0PictureIndex { frame, expected, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One timestamp for a picture; within an encoding they go on as the capture times; over a switch they grow.
+fn check_timestamps(before: &Before, now: &Before, restarted: bool) -> Result<(), Violation> {
+    let frame = FrameId::of(&now.marks);
+    let (last, found) = (before.packet.timestamp, now.packet.timestamp);
+    if before.marks.same_picture(&now.marks) {
+        return if last == found { Ok(()) } else { Err(Violation::TimestampsInPicture(frame)) };
+    }
+    if before.marks.encoding == now.marks.encoding && !restarted {
+        let expected = now.marks.capture.wrapping_add(before.timestamp_offset);
+        return if found == expected {
+            Ok(())
+        } else {
+            Err(Violation::TimestampDrift { frame, expected, found })
+        };
+    }
+    let ahead = found.wrapping_sub(last) as i32;
+    if ahead > 0 { Ok(()) } else { Err(Violation::TimestampBackwards(frame)) }
+}

@@ -1,0 +1,74 @@
+use sansfu::ortc::{RtpParameters, check_producer_parameters};
+
+use super::*;
+
+/// One of each.
+pub fn every_track() -> Vec<TrackSpec> {
+    let svc = |mode| Layers::parse(mode).unwrap();
+    vec![
+        TrackSpec::opus(1),
+        TrackSpec::vp8(2),
+        TrackSpec::vp8(3).without_rtx(),
+        TrackSpec::vp8_simulcast(4, 2, Layers::ONE),
+        TrackSpec::vp8_simulcast(5, 3, svc("L1T3")),
+        TrackSpec::vp8_simulcast(6, 3, svc("L1T2")).by_ssrc(),
+        TrackSpec::vp9(7),
+        TrackSpec::vp9_svc(8, svc("L3T3_KEY")),
+        TrackSpec::vp9_svc(9, svc("L3T3")),
+        TrackSpec::vp9_svc(10, svc("L2T2")).non_flexible(),
+        TrackSpec::h264(11),
+        TrackSpec::h264_simulcast(12, 3),
+        TrackSpec::av1(13),
+        TrackSpec::av1_svc(14, svc("L3T3_KEY")),
+        TrackSpec::av1_svc(15, svc("L1T3")),
+    ]
+}
+
+#[test]
+fn the_server_accepts_the_parameters_of_every_track() {
+    for track in every_track() {
+        for seed in 0..20 {
+            let parameters = RtpParameters::from_json(&track.rtp_parameters(seed)).unwrap();
+            check_producer_parameters(parameters.codecs[0].kind(), &parameters).unwrap();
+            assert_eq!(parameters.encodings.len(), track.encodings.len());
+        }
+    }
+}
+
+#[test]
+fn numbers_of_one_client_do_not_collide() {
+    for seed in 0..50 {
+        let mut ids = BTreeMap::new();
+        let mut payload_types = BTreeMap::new();
+        let mut ssrcs = Vec::new();
+        for track in every_track() {
+            let numbers = track.numbers(seed);
+            for (uri, id) in &numbers.extensions {
+                assert!((1..=14).contains(id));
+                assert_eq!(ids.entry(*id).or_insert(*uri), uri);
+            }
+            assert_eq!(*payload_types.entry(numbers.payload_type).or_insert(track.codec), track.codec);
+            assert!(numbers.payload_type >= 96 && numbers.payload_type < 127);
+            ssrcs.extend(numbers.ssrcs.iter().flat_map(|(media, rtx)| [Some(*media), *rtx]).flatten());
+        }
+        let count = ssrcs.len();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        assert_eq!(ssrcs.len(), count);
+    }
+}
+
+#[test]
+fn parameters_have_the_members_of_a_real_clients() {
+    // /shared/golden/v3: video-vp8-single and video-vp8-simulcast3.
+    let single = TrackSpec::vp8(1).rtp_parameters(7);
+    let names: Vec<&String> = single.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["codecs", "encodings", "headerExtensions", "mid", "msid", "rtcp"]);
+    assert!(single["encodings"][0]["rtx"]["ssrc"].is_u64());
+    let simulcast = TrackSpec::vp8_simulcast(1, 3, Layers::of(1, 3, false)).rtp_parameters(7);
+    assert_eq!(simulcast["encodings"][2]["rid"], "r2");
+    assert_eq!(simulcast["encodings"][0]["scaleResolutionDownBy"], 4);
+    assert_eq!(simulcast["encodings"][0]["scalabilityMode"], "L1T3");
+    assert!(simulcast["encodings"][0].get("ssrc").is_none());
+    assert_eq!(simulcast["rtcp"]["cname"], "");
+}
