@@ -8,7 +8,7 @@ use rand::Rng as _;
 use super::checks::Purpose;
 use super::lies;
 use super::stun::binding_indication;
-use super::{Path, Srtp};
+use super::{Path, Srtp, SrtpError};
 
 /// The longest UDP datagram over IPv4, bytes.
 const MAX_DATAGRAM_LEN: usize = 65_507;
@@ -178,7 +178,7 @@ impl Path {
     fn send_lies(
         &mut self,
         lies: Vec<Vec<u8>>,
-        protect: impl Fn(&mut Srtp, &[u8]) -> Result<Vec<u8>, super::SrtpError>,
+        protect: impl Fn(&mut Srtp, &[u8]) -> Result<Vec<u8>, SrtpError>,
     ) {
         for lie in lies {
             if let Some(Ok(bytes)) = self.srtp.as_mut().map(|srtp| protect(srtp, &lie)) {

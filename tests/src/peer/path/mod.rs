@@ -28,11 +28,10 @@ use sansfu::ortc::{DtlsFingerprint, DtlsParameters, IceParameters};
 
 use checks::Checks;
 use security::{Association, SecurityOutput};
-use srtp::SrtpError;
 
 pub use misbehave::Misbehaviour;
 pub use security::Security;
-pub use srtp::Srtp;
+pub use srtp::{Srtp, SrtpError};
 pub use stats::PathStats;
 
 /// How many datagrams are kept to be repeated or mangled.
