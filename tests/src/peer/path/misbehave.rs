@@ -43,7 +43,8 @@ pub enum Misbehaviour {
     HugeDatagram,
     /// A new ClientHello, and no answer to what comes of it.
     HalfOpenHandshake,
-    /// RTP under the right key that is broken or belongs to nothing. It may make this path's own streams unintelligible.
+    /// RTP under the right key that is broken or belongs to nothing. It may make this path's own streams unintelligible, and
+    /// use an index of theirs twice.
     RtpLies,
     /// RTCP under the right key that is broken or untrue.
     RtcpLies,

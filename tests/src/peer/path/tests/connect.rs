@@ -142,12 +142,11 @@ fn the_server_can_close() {
 }
 
 #[test]
-fn whoever_stops_to_ask_for_consent_loses_it() {
+fn whoever_stops_asking_for_consent_loses_it() {
     let mut scene = Scene::new(Security::dtls(), 4);
     let (forgetful, silent, good) = (scene.add(), scene.add(), scene.add());
     scene.connect();
-    let now = scene.now;
-    scene.clients[forgetful].path.pause_consent(now);
+    scene.clients[forgetful].path.pause_consent();
     scene.clients[silent].path.set_silent(true);
     scene.run_ms(29_000);
     assert_eq!(closed_by(&scene), None);
@@ -161,6 +160,22 @@ fn whoever_stops_to_ask_for_consent_loses_it() {
     // The forgetful one is told by a close-notify; the silent one has given up before.
     assert_eq!(states, [PathState::Closed, PathState::Failed, PathState::Connected]);
     assert!(scene.clients[silent].path.stats().silenced >= 4);
+}
+
+#[test]
+fn a_pause_shorter_than_consent_lasts_is_forgiven() {
+    let mut scene = Scene::new(Security::dtls(), 4);
+    let index = scene.add();
+    scene.connect();
+    for _ in 0..3 {
+        scene.clients[index].path.pause_consent();
+        scene.run_ms(24_000);
+        let now = scene.now;
+        scene.clients[index].path.resume_consent(now);
+        scene.run_ms(100);
+    }
+    scene.run_ms(60_000);
+    assert_eq!((closed_by(&scene), scene.clients[index].path.state()), (None, PathState::Connected));
 }
 
 #[test]

@@ -198,7 +198,7 @@ impl Scene {
         self.run_ms(20);
     }
 
-    /// Which packets of a stream have come, once each.
+    /// Which packets of a stream have come.
     ///
     /// # Panics
     /// If one has come that was not sent.
