@@ -100,13 +100,17 @@ impl Checks {
         self.next_at = now;
     }
 
-    /// Stops or goes on.
-    pub(super) fn set_paused(&mut self, now: Instant, is_paused: bool) {
-        if self.is_paused && !is_paused {
+    /// Stops, and does not wait for answers either.
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Goes on, as if an answer had just come.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_paused) {
             self.last_answer = now;
             self.next_at = now;
         }
-        self.is_paused = is_paused;
     }
 
     /// Takes a STUN message. Says whether it was the answer to a check.

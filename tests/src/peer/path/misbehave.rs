@@ -8,7 +8,7 @@ use rand::Rng as _;
 use super::checks::Purpose;
 use super::lies;
 use super::stun::binding_indication;
-use super::{Path, Srtp};
+use super::{Path, Srtp, SrtpError};
 
 /// The longest UDP datagram over IPv4, bytes.
 const MAX_DATAGRAM_LEN: usize = 65_507;
@@ -43,7 +43,8 @@ pub enum Misbehaviour {
     HugeDatagram,
     /// A new ClientHello, and no answer to what comes of it.
     HalfOpenHandshake,
-    /// RTP under the right key that is broken or belongs to nothing. It may make this path's own streams unintelligible.
+    /// RTP under the right key that is broken or belongs to nothing. It may make this path's own streams unintelligible, and
+    /// use an index of theirs twice.
     RtpLies,
     /// RTCP under the right key that is broken or untrue.
     RtcpLies,
@@ -178,7 +179,7 @@ impl Path {
     fn send_lies(
         &mut self,
         lies: Vec<Vec<u8>>,
-        protect: impl Fn(&mut Srtp, &[u8]) -> Result<Vec<u8>, super::SrtpError>,
+        protect: impl Fn(&mut Srtp, &[u8]) -> Result<Vec<u8>, SrtpError>,
     ) {
         for lie in lies {
             if let Some(Ok(bytes)) = self.srtp.as_mut().map(|srtp| protect(srtp, &lie)) {

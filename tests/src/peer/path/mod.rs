@@ -28,11 +28,10 @@ use sansfu::ortc::{DtlsFingerprint, DtlsParameters, IceParameters};
 
 use checks::Checks;
 use security::{Association, SecurityOutput};
-use srtp::SrtpError;
 
 pub use misbehave::Misbehaviour;
 pub use security::Security;
-pub use srtp::Srtp;
+pub use srtp::{Srtp, SrtpError};
 pub use stats::PathStats;
 
 /// How many datagrams are kept to be repeated or mangled.
@@ -186,17 +185,17 @@ impl Path {
         }
     }
 
-    /// Stops to send checks, as a client that has forgotten its duty. Media and handshake go on.
-    pub fn pause_consent(&mut self, now: Instant) {
-        self.checks.set_paused(now, true);
+    /// Stops sending checks, as a client that has forgotten its duty. Media and handshake go on.
+    pub fn pause_consent(&mut self) {
+        self.checks.pause();
     }
 
     /// Goes on with the checks.
     pub fn resume_consent(&mut self, now: Instant) {
-        self.checks.set_paused(now, false);
+        self.checks.resume(now);
     }
 
-    /// Makes that nothing is sent at all, as of a device whose network is gone; or again something.
+    /// While silent, it sends nothing at all, as a device whose network is gone; it does not know that itself.
     pub fn set_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
     }

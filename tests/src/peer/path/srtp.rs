@@ -172,7 +172,7 @@ enum Transform {
     /// RFC 7714.
     Gcm { key: LessSafeKey, salt: [u8; 12] },
     /// RFC 3711 sections 4.1.1 and 4.2.1.
-    CounterHmac { cipher: EncryptingKey, mac: hmac::Key, salt: [u8; 14] },
+    CounterHmac { cipher: Box<EncryptingKey>, mac: Box<hmac::Key>, salt: [u8; 14] },
     /// The shape of AES-GCM with a tag of zeros.
     Nothing,
 }
@@ -185,8 +185,9 @@ impl Transform {
     }
 
     fn counter_hmac(key: &[u8], mac_key: &[u8], salt: &[u8]) -> Self {
-        let mac = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, mac_key);
-        Transform::CounterHmac { cipher: block_cipher(key), mac, salt: salt.try_into().expect("14 bytes") }
+        let cipher = Box::new(block_cipher(key));
+        let mac = Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, mac_key));
+        Transform::CounterHmac { cipher, mac, salt: salt.try_into().expect("14 bytes") }
     }
 
     fn seal_rtp(&self, packet: &[u8], header_len: usize, ssrc: u32, index: u64) -> Vec<u8> {

@@ -142,12 +142,11 @@ fn the_server_can_close() {
 }
 
 #[test]
-fn whoever_stops_to_ask_for_consent_loses_it() {
+fn whoever_stops_asking_for_consent_loses_it() {
     let mut scene = Scene::new(Security::dtls(), 4);
     let (forgetful, silent, good) = (scene.add(), scene.add(), scene.add());
     scene.connect();
-    let now = scene.now;
-    scene.clients[forgetful].path.pause_consent(now);
+    scene.clients[forgetful].path.pause_consent();
     scene.clients[silent].path.set_silent(true);
     scene.run_ms(29_000);
     assert_eq!(closed_by(&scene), None);
@@ -164,19 +163,44 @@ fn whoever_stops_to_ask_for_consent_loses_it() {
 }
 
 #[test]
+fn a_pause_shorter_than_consent_lasts_is_forgiven() {
+    let mut scene = Scene::new(Security::dtls(), 4);
+    let index = scene.add();
+    scene.connect();
+    for _ in 0..3 {
+        scene.clients[index].path.pause_consent();
+        scene.run_ms(24_000);
+        let now = scene.now;
+        scene.clients[index].path.resume_consent(now);
+        scene.run_ms(100);
+    }
+    scene.run_ms(60_000);
+    assert_eq!((closed_by(&scene), scene.clients[index].path.state()), (None, PathState::Connected));
+}
+
+#[test]
 fn without_answers_a_path_fails_and_a_restart_leads_out_of_it() {
     let mut scene = Scene::new(Security::dtls(), 5);
-    let index = scene.add();
-    scene.clients[index].path.set_silent(true);
+    let (publisher, subscriber) = (scene.add(), scene.add());
+    scene.connect();
+    let mut stream = scene.stream(publisher, subscriber, 4_711);
+    scene.is_deaf = true;
     scene.run_ms(31_000);
-    let path = &mut scene.clients[index].path;
+    let path = &mut scene.clients[publisher].path;
     assert_eq!((path.state(), path.deadline()), (PathState::Failed, None));
-    path.set_silent(false);
-    let transport = scene.clients[index].transport;
-    if let Ok(ice) = scene.sfu.restart_ice(scene.now, transport) {
+    path.send_rtp(&[0x80; 20]);
+    assert_eq!((path.stats().unsent_without_keys, path.poll_transmit()), (1, None));
+    scene.is_deaf = false;
+    for index in [publisher, subscriber] {
+        let transport = scene.clients[index].transport;
+        let ice = scene.sfu.restart_ice(scene.now, transport).unwrap();
         scene.clients[index].path.restart_ice(scene.now, ice);
-        scene.connect();
     }
+    for _ in 0..10 {
+        scene.send(&mut stream);
+    }
+    assert!(scene.clients[publisher].path.is_answered());
+    scene.assert_complete(&stream);
 }
 
 #[test]

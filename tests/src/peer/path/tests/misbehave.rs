@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use sansfu::dtls::DtlsVersions;
 use sansfu::ortc::DtlsRole;
 use sansfu::srtp::SrtpProfile;
+use sansfu::stats::SfuStats;
 
 use super::super::{Misbehaviour, PathStats, Security};
 use super::scene::{Scene, Stream};
@@ -68,6 +69,32 @@ fn assert_unharmed(scene: &mut Scene, stream: &Stream) {
     assert!(scene.clients[newcomer].path.is_connected(), "the server takes others");
 }
 
+/// What the server has to have counted: a misbehaviour that is stopped too early tests nothing.
+fn assert_counted(misbehaviour: Misbehaviour, before: &SfuStats, after: &SfuStats) {
+    let grown = |counter: fn(&SfuStats) -> u64| counter(after) - counter(before);
+    let counts: &[u64] = match misbehaviour {
+        Misbehaviour::WrongPassword | Misbehaviour::WrongUsername | Misbehaviour::RoleConflict => {
+            &[grown(|stats| stats.stun_errors_sent)]
+        }
+        Misbehaviour::StunIndication => &[grown(|stats| stats.stun_indications_received)],
+        Misbehaviour::ReplayOld => &[grown(|stats| stats.dropped_srtp_replay)],
+        Misbehaviour::TruncatedOwn => &[
+            grown(|stats| stats.dropped_srtp_authentication + stats.dropped_srtp_replay),
+            grown(|stats| stats.dropped_stun),
+        ],
+        Misbehaviour::Flood { .. } => {
+            &[grown(|stats| stats.dropped_unknown_protocol), grown(|stats| stats.dropped_stun)]
+        }
+        Misbehaviour::HugeDatagram => &[grown(|stats| stats.dropped_unknown_protocol)],
+        Misbehaviour::RtpLies => {
+            &[grown(|stats| stats.dropped_rtp_malformed), grown(|stats| stats.dropped_rtp_unknown_stream)]
+        }
+        Misbehaviour::RtcpLies => &[grown(|stats| stats.dropped_rtcp_malformed)],
+        Misbehaviour::OldCredentials | Misbehaviour::HalfOpenHandshake => &[],
+    };
+    assert!(counts.iter().all(|count| *count > 0), "{misbehaviour:?} {counts:?}");
+}
+
 /// What the server has to have said to it.
 fn assert_answered(misbehaviour: Misbehaviour, stats: &PathStats, rounds: u64) {
     let refused = [stats.stun_errors_400, stats.stun_errors_401, stats.stun_errors_487];
@@ -86,7 +113,9 @@ fn no_misbehaviour_harms_a_neighbour() {
     for security in securities() {
         for misbehaviour in Misbehaviour::ALL {
             let (mut scene, mut streams) = call(security, 9);
+            let before = scene.sfu.stats();
             attack(&mut scene, &mut streams, misbehaviour, 40, 9);
+            assert_counted(misbehaviour, &before, &scene.sfu.stats());
             assert_answered(misbehaviour, &scene.clients[VILLAIN].path.stats(), 40);
             assert_unharmed(&mut scene, &streams[0]);
         }

@@ -46,6 +46,8 @@ pub(super) struct Scene {
     pub(super) trace: Vec<Vec<u8>>,
     /// Whether every third datagram of each direction is lost.
     pub(super) is_lossy: bool,
+    /// Whether nothing reaches the clients.
+    pub(super) is_deaf: bool,
     sent: [usize; 2],
     router: RouterId,
     security: Security,
@@ -80,6 +82,7 @@ impl Scene {
             events: Vec::new(),
             trace: Vec::new(),
             is_lossy: false,
+            is_deaf: false,
             sent: [0; 2],
             router,
             security,
@@ -195,7 +198,7 @@ impl Scene {
         self.run_ms(20);
     }
 
-    /// Which packets of a stream have come, once each.
+    /// Which packets of a stream have come.
     ///
     /// # Panics
     /// If one has come that was not sent.
@@ -262,7 +265,9 @@ impl Scene {
     fn passes(&mut self, direction: usize, bytes: &[u8]) -> bool {
         self.trace.push(bytes.to_vec());
         self.sent[direction] += 1;
-        !self.is_lossy || !self.sent[direction].is_multiple_of(3)
+        let is_unheard = self.is_deaf && direction == DOWN;
+        let is_lost = self.is_lossy && self.sent[direction].is_multiple_of(3);
+        !(is_unheard || is_lost)
     }
 
     fn give_to_sfu(&mut self, index: usize, payload: &mut [u8]) {
