@@ -7,4 +7,5 @@ pub mod net;
 pub mod null_crypto;
 pub mod peer;
 pub mod seeded_crypto;
+pub mod sim;
 pub mod world;

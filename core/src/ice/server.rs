@@ -150,8 +150,8 @@ impl IceServer {
     /// Handles a STUN message that came over `tuple` and appends the answer, if there is one, to `out`. It is to be sent back
     /// over the same tuple.
     ///
-    /// RFC 8445 section 7.3, RFC 8489 sections 6.3 and 9.1.3. Mediasoup's rule of selection: the first valid request selects
-    /// its tuple; from then on a request with USE-CANDIDATE or a nomination does, of nominations only a higher one.
+    /// RFC 8445 section 7.3, RFC 8489 sections 6.3 and 9.1.3. Mediasoup's rule of selection: a valid request selects its tuple
+    /// if none is selected; from then on a request with USE-CANDIDATE or a nomination does, of nominations only a higher one.
     pub fn handle_binding(
         &mut self,
         now: Instant,
@@ -193,6 +193,13 @@ impl IceServer {
         self.selected = None;
         self.last_consent = None;
         Some(ConsentExpired { removed_tuples: std::mem::take(&mut self.tuples) })
+    }
+
+    /// Another transport's client uses a tuple now, so that it is no longer this one's. If it was the selected one, nothing can be
+    /// sent until the next valid request selects another.
+    pub fn lose_tuple(&mut self, tuple: &Tuple) {
+        self.tuples.retain(|known| known != tuple);
+        self.selected = self.selected.filter(|selected| selected != tuple);
     }
 
     /// When the last valid request came; `None` before the first, and after consent has expired.
@@ -294,7 +301,7 @@ impl IceServer {
         // Time does not run backwards, whatever the caller says.
         self.last_consent = self.last_consent.max(Some(now));
         self.remember(tuple, outcome);
-        let is_first = matches!(self.state, IceState::New | IceState::Disconnected);
+        let is_first = self.selected.is_none();
         let nominates = self.nominates(message);
         if is_first || nominates {
             let state = match (nominates, self.state) {

@@ -2,15 +2,14 @@
 use std::time::{Duration, Instant};
 
 use super::{Datagram, Deadline, Input, Output, Sfu, Transmit};
-use crate::event::CloseReason;
 use crate::ice::{Tuple, peek_username};
 use crate::id::TransportId;
 use crate::outbox::Run;
 use crate::transport::{TransportChange, WebRtcTransport};
 use crate::wire::demux::{Kind, classify};
 
-/// A transport that has had no valid STUN request for this long may lose its tuple to another: clients ask every 5 s or more
-/// often (RFC 7675 section 5.1).
+/// A transport that has had no valid STUN request for this long may lose its selected tuple to another: clients ask every 5 s or
+/// more often (RFC 7675 section 5.1).
 const TUPLE_HOLD: Duration = Duration::from_secs(10);
 
 impl Sfu {
@@ -151,23 +150,30 @@ impl Sfu {
         if let Some(fragment) = outcome.retired_username_fragment {
             self.demux.remove_username_fragment(&fragment);
         }
-        let taken_from = outcome.added_tuple.and_then(|tuple| self.demux.add_tuple(tuple, id));
-        if let Some(previous) = taken_from {
-            // The client uses the port of a transport that has fallen silent: that one has lost its path for good.
-            self.apply(previous, TransportChange::Close(CloseReason::ConsentExpired));
+        if let Some(tuple) = outcome.added_tuple
+            && let Some(previous) = self.demux.add_tuple(tuple, id)
+            && let Ok(router) = self.router_mut(previous.router)
+            && let Ok(transport) = router.transport_mut(previous)
+        {
+            // Its client has moved, or is gone: it will select another tuple, or consent expires.
+            transport.ice.lose_tuple(&tuple);
         }
         self.apply(id, change);
     }
 }
 
 impl Sfu {
-    /// Whether a tuple is another transport's, and in use. Who knows the credentials of one transport must not be able to take
-    /// another's path away by forging its address.
+    /// Whether a tuple is selected by another transport, and in use. Who knows the credentials of one transport must not be able
+    /// to take another's path away by forging its address. When two clients have changed places, each asks from the tuple that
+    /// is the other's: the first whose hold has ended takes it, and frees its own for the other.
     fn is_held_by_another(&self, tuple: &Tuple, id: TransportId) -> bool {
         let Some(holder) = self.demux.by_tuple(tuple).filter(|holder| *holder != id) else { return false };
         let router = self.routers.get(holder.router.0);
-        let last_consent = router.and_then(|router| router.transport(holder).ok()?.ice.last_consent());
-        last_consent.is_some_and(|at| self.now.saturating_duration_since(at) < TUPLE_HOLD)
+        let Some(ice) = router.and_then(|router| Some(&router.transport(holder).ok()?.ice)) else {
+            return false;
+        };
+        let is_fresh = |at| self.now.saturating_duration_since(at) < TUPLE_HOLD;
+        ice.selected() == Some(*tuple) && ice.last_consent().is_some_and(is_fresh)
     }
 }
 

@@ -1,0 +1,128 @@
+//! A track that a client publishes.
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::media::{Layers, RtpSender, TrackSpec};
+
+/// What a client publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrackKind {
+    /// Opus.
+    Opus,
+    /// VP8, one encoding.
+    Vp8,
+    /// VP8, three encodings.
+    Vp8Simulcast,
+    /// VP9 with three spatial and three temporal layers.
+    Vp9Svc,
+    /// H264, one encoding.
+    H264,
+}
+
+impl TrackKind {
+    /// All of them.
+    pub const ALL: [TrackKind; 5] =
+        [TrackKind::Opus, TrackKind::Vp8, TrackKind::Vp8Simulcast, TrackKind::Vp9Svc, TrackKind::H264];
+
+    /// The track of this kind with an id.
+    pub fn spec(self, id: u32) -> TrackSpec {
+        match self {
+            TrackKind::Opus => TrackSpec::opus(id),
+            TrackKind::Vp8 => TrackSpec::vp8(id),
+            TrackKind::Vp8Simulcast => TrackSpec::vp8_simulcast(id, 3, Layers::of(1, 3, false)),
+            TrackKind::Vp9Svc => TrackSpec::vp9_svc(id, Layers::of(3, 3, true)),
+            TrackKind::H264 => TrackSpec::h264(id),
+        }
+    }
+
+    /// What a producer's `appData` says of a track: its kind and its id. `None` if somebody else has written it.
+    pub fn from_app_data(app_data: &Value) -> Option<(Self, u32)> {
+        let kind = TrackKind::ALL.get(usize::try_from(app_data["kind"].as_u64()?).ok()?)?;
+        Some((*kind, u32::try_from(app_data["track"].as_u64()?).ok()?))
+    }
+
+    /// The other way.
+    fn to_app_data(self, id: u32) -> Value {
+        let kind = TrackKind::ALL.iter().position(|kind| *kind == self);
+        json!({ "sound": true, "kind": kind, "track": id })
+    }
+}
+
+/// A track on its way to the server.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// What it is.
+    pub track: TrackKind,
+    /// What sends it.
+    pub sender: RtpSender,
+    /// Its producer, once the server has one.
+    producer_id: Option<String>,
+    paused: bool,
+    muted: bool,
+    parameters: Value,
+}
+
+impl Outgoing {
+    /// A track of which nothing is sent before the server has a producer for it.
+    pub fn new(now: Instant, track: TrackKind, id: u32, client_seed: u64) -> Self {
+        // One MID for each track of a transport.
+        let spec = track.spec(id).with_mid(&id.to_string());
+        let mut sender = RtpSender::new(spec.clone(), client_seed, now);
+        sender.set_paused(now, true);
+        let parameters = spec.rtp_parameters(client_seed);
+        Outgoing { track, sender, producer_id: None, paused: false, muted: false, parameters }
+    }
+
+    /// `audio` or `video`.
+    pub fn kind(&self) -> &'static str {
+        if self.sender.track().codec.is_video() { "video" } else { "audio" }
+    }
+
+    /// Tells it from all other tracks.
+    pub fn id(&self) -> u32 {
+        self.sender.track().id
+    }
+
+    /// What tells the receivers what it is.
+    pub fn app_data(&self) -> Value {
+        self.track.to_app_data(self.id())
+    }
+
+    /// What is signalled.
+    pub fn rtp_parameters(&self) -> &Value {
+        &self.parameters
+    }
+
+    /// Its producer, once the server has one.
+    pub fn producer_id(&self) -> Option<&str> {
+        self.producer_id.as_deref()
+    }
+
+    /// The server has a producer for it.
+    pub fn set_producer(&mut self, now: Instant, id: &str) {
+        self.producer_id = Some(id.to_owned());
+        self.follow(now);
+    }
+
+    /// Its producer is paused, or goes on.
+    pub fn set_paused(&mut self, now: Instant, paused: bool) {
+        self.paused = paused;
+        self.follow(now);
+    }
+
+    /// Sends nothing without telling anybody, or goes on.
+    pub fn set_muted(&mut self, now: Instant, muted: bool) {
+        self.muted = muted;
+        self.follow(now);
+    }
+
+    /// Whether it sends.
+    pub fn is_live(&self) -> bool {
+        self.producer_id.is_some() && !self.paused && !self.muted
+    }
+
+    fn follow(&mut self, now: Instant) {
+        self.sender.set_paused(now, !self.is_live());
+    }
+}

@@ -1,0 +1,317 @@
+//! The reference model: rooms, peers and their media as plain tables, with what must follow from each change.
+//!
+//! It learns ids from the server's own answers, and decides by itself who is to be told what. Slow and obvious on purpose.
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use sansfu::server::SessionId;
+
+use super::Violation;
+
+/// Ids of transports, producers and consumers as in JSON.
+pub type ObjectId = String;
+
+/// The rooms of one server.
+#[derive(Debug, Default)]
+pub struct RoomsModel {
+    /// Rooms by name; those without peers do not exist.
+    pub rooms: BTreeMap<String, RoomModel>,
+    /// Open sessions: where each belongs.
+    pub sessions: BTreeMap<SessionId, (String, String)>,
+    /// Password and transport of each ICE username fragment that is valid.
+    pub(super) ice: BTreeMap<String, (String, ObjectId)>,
+    /// When the username fragments of transports that are gone lost their meaning.
+    pub(super) retired_ice: BTreeMap<String, Instant>,
+    /// The consumer of each SSRC that is sent, retransmissions among them.
+    pub(super) ssrcs: BTreeMap<u32, ObjectId>,
+}
+
+/// A room.
+#[derive(Debug, Default)]
+pub struct RoomModel {
+    /// Its peers by id.
+    pub peers: BTreeMap<String, PeerModel>,
+}
+
+/// A peer with an open session.
+#[derive(Debug)]
+pub struct PeerModel {
+    /// Its session.
+    pub session: SessionId,
+    /// Whether it has joined.
+    pub joined: bool,
+    /// The MIME types (lower case) that it can receive; `None`: it consumes nothing and is told of producers instead.
+    pub receives: Option<BTreeSet<String>>,
+    /// Its transports.
+    pub transports: BTreeMap<ObjectId, TransportModel>,
+    /// What it sends.
+    pub producers: BTreeMap<ObjectId, ProducerModel>,
+    /// What it gets.
+    pub consumers: BTreeMap<ObjectId, ConsumerModel>,
+    /// Producers that are not offered to it again.
+    pub settled: BTreeSet<ObjectId>,
+    /// Offers that await its answer: the request's number, and the consumer.
+    pub offers: BTreeMap<u64, ObjectId>,
+}
+
+/// A transport.
+#[derive(Debug, Clone, Copy)]
+pub struct TransportModel {
+    /// For sending to the server.
+    pub producing: bool,
+    /// For receiving from it.
+    pub consuming: bool,
+    /// Whether the client's DTLS parameters are known.
+    pub connected: bool,
+}
+
+/// A producer.
+#[derive(Debug, Clone)]
+pub struct ProducerModel {
+    /// Its transport.
+    pub transport: ObjectId,
+    /// The MIME type of its codec, lower case.
+    pub mime_type: String,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+/// A consumer.
+#[derive(Debug, Clone)]
+pub struct ConsumerModel {
+    /// What it consumes.
+    pub producer: ObjectId,
+    /// Its transport.
+    pub transport: ObjectId,
+    /// When it was offered.
+    pub offered_at: Instant,
+    /// Whether the client has answered.
+    pub answered: bool,
+    /// Whether the client has asked for the pause.
+    pub paused_by_client: bool,
+    /// Whether it is paused itself.
+    pub paused: bool,
+    /// The SSRCs that it sends.
+    pub ssrcs: Vec<u32>,
+}
+
+/// What a server must say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expected {
+    /// A notification, with the id that it is about.
+    Notification(SessionId, &'static str, String),
+    /// `newConsumer` for a producer.
+    Offer(SessionId, ObjectId),
+    /// The end of a session.
+    Close(SessionId, u16),
+}
+
+impl RoomsModel {
+    /// The password that belongs to a username fragment of a transport that is there.
+    pub fn ice_password(&self, fragment: &str) -> Option<&str> {
+        self.ice.get(fragment).map(|(password, _)| password.as_str())
+    }
+
+    /// Whether a transport to which a username fragment belongs is there, or has ended at this very moment: then its client may
+    /// be told so.
+    pub(super) fn may_hear(&self, fragment: &str, now: Instant) -> bool {
+        self.ice.contains_key(fragment) || self.retired_ice.get(fragment).is_some_and(|at| *at == now)
+    }
+
+    /// The transport that a username fragment belongs to.
+    pub fn transport_of(&self, fragment: &str) -> Option<&ObjectId> {
+        self.ice.get(fragment).map(|(_, transport)| transport)
+    }
+
+    /// The room and the peer of a session.
+    pub fn peer(&self, session: SessionId) -> Option<&PeerModel> {
+        let (room, peer) = self.sessions.get(&session)?;
+        self.rooms.get(room)?.peers.get(peer)
+    }
+
+    pub(super) fn peer_mut(&mut self, session: SessionId) -> Option<&mut PeerModel> {
+        let (room, peer) = self.sessions.get(&session)?;
+        self.rooms.get_mut(room)?.peers.get_mut(peer)
+    }
+
+    /// A producer, wherever it is.
+    pub fn producer(&self, id: &str) -> Option<&ProducerModel> {
+        self.peers().find_map(|peer| peer.producers.get(id))
+    }
+
+    /// All peers.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerModel> {
+        self.rooms.values().flat_map(|room| room.peers.values())
+    }
+
+    /// Whether media of a consumer may flow.
+    pub fn may_flow(&self, consumer: &ConsumerModel) -> bool {
+        !consumer.paused && self.producer(&consumer.producer).is_some_and(|producer| !producer.paused)
+    }
+
+    /// Judges that a packet with this SSRC was sent.
+    pub(super) fn check_media(&self, ssrc: u32) -> Result<(), Violation> {
+        let consumer = self.ssrcs.get(&ssrc);
+        let consumer = consumer.and_then(|id| self.peers().find_map(|peer| peer.consumers.get(id)));
+        match consumer {
+            None => Err(Violation::new("media of no consumer", format!("SSRC {ssrc:#x}"))),
+            Some(consumer) if !self.may_flow(consumer) => {
+                let what = format!("SSRC {ssrc:#x} of producer {}: {consumer:?}", consumer.producer);
+                Err(Violation::new("media of a paused consumer", what))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A session is open.
+    pub(super) fn open(&mut self, session: SessionId, room_id: &str, peer_id: &str) {
+        let peer = PeerModel {
+            session,
+            joined: false,
+            receives: None,
+            transports: BTreeMap::new(),
+            producers: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            offers: BTreeMap::new(),
+        };
+        self.rooms.entry(room_id.to_owned()).or_default().peers.insert(peer_id.to_owned(), peer);
+        self.sessions.insert(session, (room_id.to_owned(), peer_id.to_owned()));
+    }
+
+    /// A session is over: what it had is gone, and the others are told.
+    pub(super) fn end(&mut self, now: Instant, session: SessionId) -> Vec<Expected> {
+        let Some((room_id, peer_id)) = self.sessions.remove(&session) else { return Vec::new() };
+        let Some(room) = self.rooms.get_mut(&room_id) else { return Vec::new() };
+        let Some(peer) = room.peers.remove(&peer_id) else { return Vec::new() };
+        self.retire_ice(now, |transport| peer.transports.contains_key(transport));
+        self.ssrcs.retain(|_, consumer| !peer.consumers.contains_key(consumer));
+        let mut expected = self.remove_producers(&room_id, peer.producers.keys());
+        let Some(room) = self.rooms.get_mut(&room_id) else { return expected };
+        if peer.joined {
+            expected.extend(room.tell_joined("peerClosed", &peer_id));
+        }
+        if room.peers.is_empty() {
+            self.rooms.remove(&room_id);
+        }
+        expected
+    }
+
+    /// Producers of a room are gone: so are their consumers.
+    pub(super) fn remove_producers<'a>(
+        &mut self,
+        room_id: &str,
+        producers: impl Iterator<Item = &'a ObjectId> + Clone,
+    ) -> Vec<Expected> {
+        let mut expected = Vec::new();
+        let Some(room) = self.rooms.get_mut(room_id) else { return expected };
+        for peer in room.peers.values_mut() {
+            for producer in producers.clone() {
+                peer.settled.remove(producer);
+                peer.producers.remove(producer);
+            }
+            let is_gone = |consumer: &ConsumerModel| producers.clone().any(|id| *id == consumer.producer);
+            let gone = peer.consumers.iter().filter(|(_, consumer)| is_gone(consumer));
+            let gone: Vec<ObjectId> = gone.map(|(id, _)| id.clone()).collect();
+            for id in gone {
+                peer.consumers.remove(&id);
+                self.ssrcs.retain(|_, consumer| *consumer != id);
+                expected.push(Expected::Notification(peer.session, "consumerClosed", id));
+            }
+        }
+        expected
+    }
+
+    /// A transport of a session is gone by itself: so is all that was on it.
+    pub(super) fn remove_transport(&mut self, now: Instant, session: SessionId, id: &str) -> Vec<Expected> {
+        self.retire_ice(now, |transport| transport == id);
+        let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
+        let Some(peer) = self.peer_mut(session) else { return Vec::new() };
+        peer.transports.remove(id);
+        let on_it = peer.producers.iter().filter(|(_, producer)| producer.transport == id);
+        let producers: Vec<ObjectId> = on_it.map(|(id, _)| id.clone()).collect();
+        let on_it = peer.consumers.iter().filter(|(_, consumer)| consumer.transport == id);
+        let consumers: Vec<ObjectId> = on_it.map(|(id, _)| id.clone()).collect();
+        let mut expected = Vec::new();
+        for consumer in consumers {
+            if let Some(gone) = peer.consumers.remove(&consumer) {
+                peer.settled.remove(&gone.producer);
+            }
+            expected.push(Expected::Notification(session, "consumerClosed", consumer));
+        }
+        let left: BTreeSet<ObjectId> = self.peers().flat_map(|peer| peer.consumers.keys().cloned()).collect();
+        self.ssrcs.retain(|_, consumer| left.contains(consumer));
+        expected.extend(self.remove_producers(&room_id, producers.iter()));
+        expected
+    }
+
+    fn retire_ice(&mut self, now: Instant, is_gone: impl Fn(&ObjectId) -> bool) {
+        let retired = self.ice.extract_if(.., |_, (_, transport)| is_gone(transport));
+        let retired: Vec<String> = retired.map(|(fragment, _)| fragment).collect();
+        self.retired_ice.retain(|_, at| *at == now);
+        self.retired_ice.extend(retired.into_iter().map(|fragment| (fragment, now)));
+    }
+
+    /// A producer is paused or goes on: its consumers are told.
+    pub(super) fn set_producer_paused(
+        &mut self,
+        session: SessionId,
+        id: &str,
+        paused: bool,
+    ) -> Vec<Expected> {
+        let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
+        let Some(producer) = self.peer_mut(session).and_then(|peer| peer.producers.get_mut(id)) else {
+            return Vec::new();
+        };
+        if std::mem::replace(&mut producer.paused, paused) == paused {
+            return Vec::new();
+        }
+        let method = if paused { "consumerPaused" } else { "consumerResumed" };
+        let peers = self.rooms.get(&room_id).into_iter().flat_map(|room| room.peers.values());
+        let consumers = peers.flat_map(|peer| peer.consumers.iter().map(|entry| (peer.session, entry)));
+        consumers
+            .filter(|(_, (_, consumer))| consumer.producer == id)
+            .map(|(session, (id, _))| Expected::Notification(session, method, id.clone()))
+            .collect()
+    }
+
+    /// The offers that are due: of every producer to every joined peer of its room that can receive it, has a transport for it
+    /// and has not been offered it.
+    pub(super) fn due_offers(&self) -> Vec<Expected> {
+        let mut due = Vec::new();
+        for room in self.rooms.values() {
+            for (peer_id, peer) in room.peers.iter().filter(|(_, peer)| peer.joined) {
+                let Some(receives) = &peer.receives else { continue };
+                if !peer.transports.values().any(|transport| transport.consuming) {
+                    continue;
+                }
+                let others = room.peers.iter().filter(|(other, _)| *other != peer_id);
+                let producers = others.flat_map(|(_, other)| &other.producers);
+                let open = producers.filter(|(id, producer)| {
+                    receives.contains(&producer.mime_type) && !peer.settled.contains(*id)
+                });
+                due.extend(open.map(|(id, _)| Expected::Offer(peer.session, id.clone())));
+            }
+        }
+        due
+    }
+
+    /// What is there: transports, producers, consumers.
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        self.peers().fold((0, 0, 0), |(transports, producers, consumers), peer| {
+            (
+                transports + peer.transports.len(),
+                producers + peer.producers.len(),
+                consumers + peer.consumers.len(),
+            )
+        })
+    }
+}
+
+impl RoomModel {
+    /// All joined peers are told of `id`.
+    pub(super) fn tell_joined(&self, method: &'static str, id: &str) -> Vec<Expected> {
+        let joined = self.peers.iter().filter(|(other, peer)| peer.joined && *other != id);
+        joined.map(|(_, peer)| Expected::Notification(peer.session, method, id.to_owned())).collect()
+    }
+}

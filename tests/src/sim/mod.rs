@@ -1,0 +1,16 @@
+//! A simulated world to test servers in, and what they must never do in it.
+//!
+//! - [`world`]: servers, clients and networks in virtual time.
+//! - [`check`]: the rules, and the reference model of rooms.
+//! - [`plan`], [`run`], [`shrink`]: a seed decides a run, a run is judged, a failing run is cut down.
+//!
+//! `cargo run -p sansfu-tests --bin sim` runs seeds. Whoever embeds the core can put clients of their own into a
+//! [`world::World`] and judge it by an [`world::Observer`] of their own: see `tests/examples/own_world.rs`.
+mod act;
+pub mod check;
+pub mod choice;
+pub mod plan;
+pub mod run;
+pub mod shrink;
+pub mod trace;
+pub mod world;
