@@ -7,6 +7,9 @@ mod rooms;
 mod stun;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
