@@ -359,7 +359,10 @@ fn other_offsets_are_allowed_once_after_a_pause() {
         }
         packets
     };
-    let pause = |receiver: &mut RtpReceiver| receiver.set_active(start(), false);
+    let pause = |receiver: &mut RtpReceiver| {
+        receiver.set_active(start(), false);
+        receiver.set_active(start(), true);
+    };
     // VP8 with the keyframe after a second, audio anywhere.
     for (track, from) in [(vp8(), 90_000), (TrackSpec::opus(1), 20_160)] {
         let packets = shifted(&track, from);

@@ -241,3 +241,21 @@ fn reports_tell_of_what_was_sent() {
     let name = (sender.numbers().ssrcs[0].0, sender.numbers().cname.clone());
     assert!(reports.contains(&Rtcp::SourceDescription(vec![name])));
 }
+
+#[test]
+fn audio_tells_its_level_and_the_end_is_told() {
+    let (track, from) = (TrackSpec::opus(1), start());
+    let mut sender = RtpSender::new(track.clone(), SEED, from);
+    let id = track.numbers(SEED).extension(HeaderExtensionUri::AudioLevel).unwrap();
+    let mut level = |step: u32, set: &dyn Fn(&mut RtpSender)| {
+        set(&mut sender);
+        let datagrams = run(&mut sender, from, 20 * MS * step);
+        RtpPacket::parse(&datagrams[0]).unwrap().extension(id).unwrap().to_vec()
+    };
+    assert_eq!(level(1, &|_| ()), [0x80 | 30]);
+    assert_eq!(level(2, &|sender| sender.set_audio_level(5)), [0x80 | 5]);
+    assert_eq!(level(3, &|sender| sender.set_muted(true)), [127]);
+    let ssrc = track.numbers(SEED).ssrcs[0].0;
+    let goodbye = rtcp::parse(&sender.goodbye()).unwrap();
+    assert_eq!(goodbye, [Rtcp::ReceiverReport(ssrc, vec![]), Rtcp::Bye(vec![ssrc])]);
+}

@@ -1,6 +1,11 @@
-use sansfu::ortc::{RtpParameters, check_producer_parameters};
+use sansfu::ortc::{
+    ConsumerOptions, ConsumerType, RtpParameters, check_producer_parameters, consumer_rtp_parameters,
+    default_media_codecs, generate_router_rtp_capabilities, negotiate_producer,
+};
 
 use super::*;
+use crate::peer::media::receiver::RtpReceiver;
+use crate::peer::media::tests::start;
 
 /// One of each.
 pub fn every_track() -> Vec<TrackSpec> {
@@ -71,4 +76,30 @@ fn parameters_have_the_members_of_a_real_clients() {
     assert_eq!(simulcast["encodings"][0]["scalabilityMode"], "L1T3");
     assert!(simulcast["encodings"][0].get("ssrc").is_none());
     assert_eq!(simulcast["rtcp"]["cname"], "");
+}
+
+#[test]
+fn the_server_maps_every_track_to_other_numbers_and_makes_consumers_of_it() {
+    let router = generate_router_rtp_capabilities(&default_media_codecs()).unwrap();
+    for (track, seed) in every_track().into_iter().zip(1..) {
+        let parameters = RtpParameters::from_json(&track.rtp_parameters(seed)).unwrap();
+        let kind = parameters.codecs[0].kind();
+        let mut random = Random::new(seed);
+        let mut random = || random.next_u64() as u32;
+        let producer = negotiate_producer(kind, parameters, &router, &mut random).unwrap();
+        let layers = track.encodings[0].layers;
+        let expected = match track.encodings.len() {
+            1 if layers == Layers::ONE => ConsumerType::Simple,
+            1 => ConsumerType::Svc,
+            _ => ConsumerType::Simulcast,
+        };
+        assert_eq!(ConsumerType::from(producer.producer_type), expected);
+        let payload_type = track.numbers(seed).payload_type;
+        assert_ne!(producer.mapping.mapped_payload_type(payload_type), None);
+        let options = ConsumerOptions { mid: Some("0".into()), ..ConsumerOptions::for_kind(kind) };
+        let consumable = &producer.consumable_rtp_parameters;
+        let consumer = consumer_rtp_parameters(consumable, &router, &options, &mut random).unwrap();
+        let receiver = RtpReceiver::new(&consumer, track.clone(), start());
+        assert_eq!(receiver.rtx_ssrc().is_some(), track.codec.is_video());
+    }
 }
