@@ -1,4 +1,6 @@
 //! A sender and a receiver with a scripted path between them.
+mod through_core;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
