@@ -259,3 +259,42 @@ fn audio_tells_its_level_and_the_end_is_told() {
     let goodbye = rtcp::parse(&sender.goodbye()).unwrap();
     assert_eq!(goodbye, [Rtcp::ReceiverReport(ssrc, vec![]), Rtcp::Bye(vec![ssrc])]);
 }
+
+#[test]
+fn repairs_go_by_the_retransmission_stream_or_as_they_were() {
+    for track in [simulcast(), simulcast().without_rtx()] {
+        let from = start();
+        let mut sender = RtpSender::new(track.clone(), SEED, from);
+        let sent = run(&mut sender, from, 500 * MS);
+        let numbers = track.numbers(SEED);
+        let (media_ssrc, rtx_ssrc) = numbers.ssrcs[2];
+        let original = sent.iter().map(|datagram| RtpPacket::parse(datagram).unwrap());
+        let original = original.filter(|packet| packet.header.ssrc == media_ssrc).nth(3).unwrap();
+        let sequence = original.header.sequence_number;
+        let unknown = sequence.wrapping_add(30_000);
+        let lost = vec![sequence, unknown];
+        let now = from + 500 * MS;
+        sender.handle_rtcp(now, &rtcp::write(&[Rtcp::Nack { sender_ssrc: 1, media_ssrc, lost }]));
+        assert_eq!(sender.deadline(), Some(now), "at once");
+        let repair = run(&mut sender, from, 501 * MS)[0].clone();
+        let repair = RtpPacket::parse(&repair).unwrap();
+        assert_eq!((sender.counters().repairs, sender.counters().nacked_unknown), (1, 1));
+        assert_eq!(repair.header.timestamp, original.header.timestamp);
+        let (rid, payload) = match rtx_ssrc {
+            Some(ssrc) => {
+                assert_eq!(
+                    (repair.header.ssrc, Some(repair.header.payload_type)),
+                    (ssrc, numbers.rtx_payload_type)
+                );
+                assert_eq!(repair.payload[..2], sequence.to_be_bytes());
+                (HeaderExtensionUri::RepairedRid, &repair.payload[2..])
+            }
+            None => {
+                assert_eq!(repair.header, original.header);
+                (HeaderExtensionUri::Rid, repair.payload)
+            }
+        };
+        assert_eq!(payload, original.payload);
+        assert_eq!(repair.extension(numbers.extension(rid).unwrap()), Some(&b"r2"[..]));
+    }
+}

@@ -26,6 +26,8 @@ pub fn every_track() -> Vec<TrackSpec> {
         TrackSpec::av1(13),
         TrackSpec::av1_svc(14, svc("L3T3_KEY")),
         TrackSpec::av1_svc(15, svc("L1T3")),
+        TrackSpec::vp8(16).with_layers(svc("L1T3")),
+        TrackSpec::vp9_svc(17, svc("L1T3")).non_flexible().with_mid("nine"),
     ]
 }
 
