@@ -8,7 +8,7 @@
 //! receiver.counters().frames_decoded
 //! ```
 //!
-//! Packets are put in order, then [`order`] judges their numbers and [`decoder`] whether a decoder could use them. What is lost
+//! Packets are put in order, then `order` judges their numbers and `decoder` whether a decoder could use them. What is lost
 //! on the way is no violation; what a forwarder left out or changed is.
 mod decoder;
 mod gaps;

@@ -20,7 +20,7 @@ struct Before {
     packet: Packet,
     marks: Marks,
     numbers: PictureNumbers,
-    /// Of the stream, beyond the gap as well.
+    /// RTP timestamp minus capture time.
     timestamp_offset: u32,
 }
 
