@@ -224,6 +224,10 @@ mod tests {
         assert_eq!((view.ssrc(), view.sequence_number()), (HEADER.ssrc, HEADER.sequence_number));
         assert_eq!((view.timestamp(), view.payload_type(), view.marker()), (HEADER.timestamp, 96, true));
         assert_eq!(view.payload(), b"payload");
+        assert_eq!(view.extension(3), Some(&b"abc"[..]));
+        let bytes = HEADER.packet(&[(3, &[7; 40]), (9, b"d")], b"payload");
+        let view = sansfu::wire::rtp::RtpView::parse(&bytes).unwrap();
+        assert_eq!((view.extension(3), view.extension(9)), (Some(&[7; 40][..]), Some(&b"d"[..])));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! receiver.counters().frames_decoded
 //! ```
 //!
-//! Packets are put in order, then [`order`] judges their numbers and [`decoder`] whether a decoder could use them. What is lost
+//! Packets are put in order, then `order` judges their numbers and `decoder` whether a decoder could use them. What is lost
 //! on the way is no violation; what a forwarder left out or changed is.
 mod decoder;
 mod gaps;
@@ -270,10 +270,15 @@ impl RtpReceiver {
         }
     }
 
-    /// The consumer or its producer was paused or goes on: while inactive nothing is asked for, and every change lets the
-    /// stream once go on under another timestamp offset and other picture numbers.
+    /// The consumer or its producer was paused (inactive), or both go on: while inactive nothing is asked for; every time that
+    /// it becomes active, the stream may once go on under another timestamp offset and other picture numbers.
     pub fn set_active(&mut self, now: Instant, active: bool) {
-        self.order.allow_restart();
+        if active == self.active {
+            return;
+        }
+        if active {
+            self.order.allow_restart();
+        }
         self.active = active;
         self.freeze_since = None;
         if active && self.track.codec.is_video() && self.format.pli {

@@ -56,6 +56,7 @@ pub struct RtpSender {
     next_report_at: Instant,
     paused: bool,
     muted: bool,
+    audio_level: u8,
     sent_frames: VecDeque<SentFrame>,
     counters: SenderCounters,
     /// Retransmissions that wait for the next poll, and since when.
@@ -129,6 +130,7 @@ impl RtpSender {
             next_report_at: start + REPORT_INTERVAL / 4,
             paused: false,
             muted: false,
+            audio_level: 30,
             sent_frames: VecDeque::new(),
             counters: SenderCounters::default(),
             repairs: Vec::new(),
@@ -223,6 +225,17 @@ impl RtpSender {
         self.muted = muted;
     }
 
+    /// The level that audio packets tell (RFC 6464): 0 is loudest, 127 is silence, in -dBov.
+    pub fn set_audio_level(&mut self, level: u8) {
+        self.audio_level = level;
+    }
+
+    /// The track ends: a compound packet that says so for all of its streams.
+    pub fn goodbye(&self) -> Vec<u8> {
+        let ssrcs: Vec<u32> = self.streams.iter().map(SendStream::ssrc).collect();
+        rtcp::write(&[Rtcp::ReceiverReport(ssrcs[0], Vec::new()), Rtcp::Bye(ssrcs)])
+    }
+
     /// What is sent.
     pub fn track(&self) -> &TrackSpec {
         &self.track
@@ -293,7 +306,7 @@ impl RtpSender {
                 mid: &self.track.mid,
                 send_time: abs_send_time(now.saturating_duration_since(self.start)),
                 transport_sequence: number,
-                silent: self.muted,
+                audio_level: if self.muted { 127 } else { self.audio_level },
             };
             out.push(stream.render_newest(&extensions));
         }
@@ -335,7 +348,7 @@ impl RtpSender {
                 mid: &self.track.mid,
                 send_time: abs_send_time(now.saturating_duration_since(self.start)),
                 transport_sequence: number,
-                silent: self.muted,
+                audio_level: if self.muted { 127 } else { self.audio_level },
             };
             self.repairs.extend(stream.render_again(sequence, &extensions));
         }

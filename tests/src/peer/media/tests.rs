@@ -1,4 +1,6 @@
 //! A sender and a receiver with a scripted path between them.
+mod through_core;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -7,7 +9,9 @@ use serde_json::json;
 
 use super::congestion::TransportNumbers;
 use super::feedback::FeedbackGenerator;
+use super::random::Random;
 use super::receiver::ReceiverCounters;
+use super::sender::FirstSequence;
 use super::track::tests::every_track;
 use super::*;
 use crate::peer::rtcp::is_rtcp;
@@ -267,6 +271,58 @@ fn after_an_outage_a_keyframe_is_asked_for_and_comes() {
         assert!(counters.longest_freeze >= 2_000 * MS);
         let last = call.receiver.last_decoded_at().unwrap();
         assert!(call.now - last < 100 * MS, "{track:?}");
+    }
+}
+
+#[test]
+fn sequence_numbers_wrap() {
+    for (track, encoding) in every_encoding().filter(|(track, _)| track.rtx) {
+        let mut call = Call::new(track.clone(), encoding);
+        call.sender = RtpSender::with_first_sequence(track, SEED, call.start, FirstSequence::NearWrap);
+        call.path = Box::new(|n, _| if n % 9 == 8 { vec![] } else { vec![Duration::ZERO] });
+        call.run_for(1_000 * MS);
+        assert_eq!(call.violations, []);
+        assert!(call.counters().repaired > 2 && call.counters().frames_decoded > 20);
+    }
+}
+
+/// Bursts of loss, delays that change the order, copies; now and then an outage. Good again from the n-th packet on.
+fn rough_path(seed: u64, good_from: u64) -> Path {
+    let mut random = Random::new(seed);
+    let mut outage = 0;
+    Box::new(move |n, _| {
+        if n >= good_from {
+            return vec![Duration::ZERO];
+        }
+        if random.below(200) == 0 {
+            outage = random.below(60);
+        }
+        if outage > 0 {
+            outage -= 1;
+            return vec![];
+        }
+        match random.below(20) {
+            0 => vec![],
+            1 => vec![MS * random.below(60), MS * random.below(200)],
+            2 | 3 => vec![MS * random.below(40)],
+            _ => vec![MS * random.below(3)],
+        }
+    })
+}
+
+#[test]
+fn nothing_that_a_path_does_is_a_violation_and_media_recovers() {
+    for seed in 0..3 {
+        for (track, encoding) in every_encoding() {
+            let mut call = Call::new(track.clone(), encoding);
+            call.path = rough_path(seed * 100 + u64::from(track.id), 400);
+            call.run_for(6_000 * MS);
+            assert_eq!(call.violations, [], "{track:?} seed {seed}");
+            let is_on = call.sender.encoding_rates_bps().nth(encoding).is_some_and(|rate| rate > 0);
+            let last = call.receiver.last_decoded_at().unwrap();
+            let good = call.receiver.counters().packets > 400;
+            assert!(!is_on || !good || call.now - last < 300 * MS, "{track:?} {:?}", call.counters());
+        }
     }
 }
 

@@ -139,6 +139,11 @@ impl TrackSpec {
         TrackSpec { flexible_mode: true, ..Self::single(id, Codec::Vp9, layers, 1_500_000) }
     }
 
+    /// VP9 in `count` encodings named by RIDs.
+    pub fn vp9_simulcast(id: u32, count: usize, layers: Layers) -> Self {
+        Self::simulcast(id, Codec::Vp9, count, layers)
+    }
+
     /// H.264 in one encoding.
     pub fn h264(id: u32) -> Self {
         Self::single(id, Codec::H264, Layers::ONE, 900_000)
@@ -157,6 +162,11 @@ impl TrackSpec {
     /// AV1 in one encoding with layers.
     pub fn av1_svc(id: u32, layers: Layers) -> Self {
         Self::single(id, Codec::Av1, layers, 1_500_000)
+    }
+
+    /// AV1 in `count` encodings named by RIDs.
+    pub fn av1_simulcast(id: u32, count: usize, layers: Layers) -> Self {
+        Self::simulcast(id, Codec::Av1, count, layers)
     }
 
     /// The same with these layers in every encoding.
@@ -259,7 +269,11 @@ impl TrackSpec {
         (0..).zip(EXTENSIONS).filter(move |(_, uri)| match uri {
             AudioLevel => !video,
             Rid | RepairedRid => video,
-            DependencyDescriptor => self.codec == Codec::Av1,
+            // Chromium offers it when a scalability mode is asked for.
+            DependencyDescriptor => {
+                self.codec == Codec::Av1
+                    && self.encodings.iter().any(|encoding| encoding.layers != Layers::ONE)
+            }
             _ => true,
         })
     }

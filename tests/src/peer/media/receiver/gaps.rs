@@ -20,6 +20,9 @@ const MAX_IN_REQUEST: usize = 200;
 pub(super) struct Gaps {
     nack: bool,
     missing: BTreeMap<u64, Missing>,
+    /// Not later than the earliest request that is due: so that the many packets of an outage are not looked through for every
+    /// packet that comes.
+    ask_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +34,15 @@ struct Missing {
 
 impl Gaps {
     pub(super) fn new(nack: bool) -> Self {
-        Gaps { nack, missing: BTreeMap::new() }
+        Gaps { nack, missing: BTreeMap::new(), ask_at: None }
     }
 
     /// These numbers were skipped.
     pub(super) fn on_gap(&mut self, now: Instant, skipped: Range<u64>) {
         let missing = Missing { since: now, ask_at: now + REORDERING, requests: 0 };
+        if self.nack && !skipped.is_empty() {
+            self.ask_at = Some(self.ask_at.map_or(missing.ask_at, |at| at.min(missing.ask_at)));
+        }
         self.missing.extend(skipped.map(|sequence| (sequence, missing)));
     }
 
@@ -52,25 +58,26 @@ impl Gaps {
 
     /// What to ask for now, in ascending order.
     pub(super) fn due(&mut self, now: Instant) -> Vec<u16> {
-        if !self.nack {
+        if self.ask_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
-        let due = |missing: &Missing| missing.requests < MAX_REQUESTS && missing.ask_at <= now;
-        let due = self.missing.iter_mut().filter(|(_, missing)| due(missing)).take(MAX_IN_REQUEST);
-        due.map(|(sequence, missing)| {
-            missing.requests += 1;
-            missing.ask_at = now + REPEAT;
-            *sequence as u16
-        })
-        .collect()
+        let mut due = Vec::new();
+        for (sequence, missing) in self.missing.iter_mut().filter(|(_, missing)| missing.ask_at <= now) {
+            if missing.requests < MAX_REQUESTS && due.len() < MAX_IN_REQUEST {
+                missing.requests += 1;
+                missing.ask_at = now + REPEAT;
+                due.push(*sequence as u16);
+            }
+        }
+        let open = self.missing.values().filter(|missing| missing.requests < MAX_REQUESTS);
+        self.ask_at = open.map(|missing| missing.ask_at.max(now + REORDERING)).min();
+        due
     }
 
     /// When something is to be asked for (if `asks`) or given up.
     pub(super) fn deadline(&self, next: u64, asks: bool) -> Option<Instant> {
         let give_up_at = self.missing.get(&next).map(|missing| missing.since + self.patience());
-        let asks = asks && self.nack;
-        let open = self.missing.values().filter(|missing| asks && missing.requests < MAX_REQUESTS);
-        open.map(|missing| missing.ask_at).chain(give_up_at).min()
+        give_up_at.into_iter().chain(self.ask_at.filter(|_| asks)).min()
     }
 
     /// Gives up what is before `sequence`; how many those are.

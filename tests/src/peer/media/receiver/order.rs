@@ -20,7 +20,7 @@ struct Before {
     packet: Packet,
     marks: Marks,
     numbers: PictureNumbers,
-    /// Of the stream, beyond the gap as well.
+    /// RTP timestamp minus capture time.
     timestamp_offset: u32,
 }
 
@@ -68,9 +68,9 @@ impl OrderRules {
             return false;
         }
         let same_encoding = before.marks.encoding == now.marks.encoding;
-        let differs = same_encoding && before.timestamp_offset != now.timestamp_offset
-            || !before.marks.is_last()
-            || !gap && self.check_picture_numbers(before, now).is_err();
+        let other_numbers = || !before.marks.is_last() || self.check_picture_numbers(before, now).is_err();
+        let differs =
+            same_encoding && before.timestamp_offset != now.timestamp_offset || !gap && other_numbers();
         self.restarts -= u32::from(differs);
         differs
     }

@@ -359,7 +359,10 @@ fn other_offsets_are_allowed_once_after_a_pause() {
         }
         packets
     };
-    let pause = |receiver: &mut RtpReceiver| receiver.set_active(start(), false);
+    let pause = |receiver: &mut RtpReceiver| {
+        receiver.set_active(start(), false);
+        receiver.set_active(start(), true);
+    };
     // VP8 with the keyframe after a second, audio anywhere.
     for (track, from) in [(vp8(), 90_000), (TrackSpec::opus(1), 20_160)] {
         let packets = shifted(&track, from);
@@ -402,11 +405,11 @@ fn reports_tell_of_losses_and_of_the_last_sender_report() {
     let mut out = Vec::new();
     receiver.poll(now + 1_000 * MS, &mut out).unwrap();
     let reports = out.iter().flat_map(|compound| rtcp::parse(compound).unwrap());
-    let block = reports.filter_map(|packet| match packet {
+    let mut blocks = reports.filter_map(|packet| match packet {
         Rtcp::ReceiverReport(_, blocks) => Some(blocks[0]),
         _ => None,
     });
-    let block = block.last().unwrap();
+    let block = blocks.next().unwrap();
     assert_eq!((block.cumulative_lost, block.fraction_lost), (24, (24 * 256 / 100) as u8));
     assert_eq!((block.last_sr, block.delay_since_last_sr), (0x0002_0003, 32_768));
     let highest = u32::from(packets[99].header.sequence_number);

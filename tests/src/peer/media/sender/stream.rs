@@ -56,7 +56,8 @@ pub(super) struct Extensions<'a> {
     pub(super) mid: &'a str,
     pub(super) send_time: [u8; 3],
     pub(super) transport_sequence: u16,
-    pub(super) silent: bool,
+    /// In -dBov, 127 is silence.
+    pub(super) audio_level: u8,
 }
 
 impl SendStream {
@@ -204,7 +205,9 @@ impl StoredPacket {
         with_mid: bool,
         rid: Option<(Uri, &str)>,
     ) -> Vec<u8> {
-        let level = if extensions.silent { 0x7F } else { 0x80 | 30 };
+        // RFC 6464 section 3: V says that there is voice.
+        let voice = u8::from(extensions.audio_level < 127) << 7;
+        let level = voice | extensions.audio_level;
         let transport_sequence = extensions.transport_sequence.to_be_bytes();
         let values: [Option<(Uri, &[u8])>; 6] = [
             Some((Uri::AudioLevel, std::slice::from_ref(&level))),

@@ -241,3 +241,60 @@ fn reports_tell_of_what_was_sent() {
     let name = (sender.numbers().ssrcs[0].0, sender.numbers().cname.clone());
     assert!(reports.contains(&Rtcp::SourceDescription(vec![name])));
 }
+
+#[test]
+fn audio_tells_its_level_and_the_end_is_told() {
+    let (track, from) = (TrackSpec::opus(1), start());
+    let mut sender = RtpSender::new(track.clone(), SEED, from);
+    let id = track.numbers(SEED).extension(HeaderExtensionUri::AudioLevel).unwrap();
+    let mut level = |step: u32, set: &dyn Fn(&mut RtpSender)| {
+        set(&mut sender);
+        let datagrams = run(&mut sender, from, 20 * MS * step);
+        RtpPacket::parse(&datagrams[0]).unwrap().extension(id).unwrap().to_vec()
+    };
+    assert_eq!(level(1, &|_| ()), [0x80 | 30]);
+    assert_eq!(level(2, &|sender| sender.set_audio_level(5)), [0x80 | 5]);
+    assert_eq!(level(3, &|sender| sender.set_muted(true)), [127]);
+    let ssrc = track.numbers(SEED).ssrcs[0].0;
+    let goodbye = rtcp::parse(&sender.goodbye()).unwrap();
+    assert_eq!(goodbye, [Rtcp::ReceiverReport(ssrc, vec![]), Rtcp::Bye(vec![ssrc])]);
+}
+
+#[test]
+fn repairs_go_by_the_retransmission_stream_or_as_they_were() {
+    for track in [simulcast(), simulcast().without_rtx()] {
+        let from = start();
+        let mut sender = RtpSender::new(track.clone(), SEED, from);
+        let sent = run(&mut sender, from, 500 * MS);
+        let numbers = track.numbers(SEED);
+        let (media_ssrc, rtx_ssrc) = numbers.ssrcs[2];
+        let original = sent.iter().map(|datagram| RtpPacket::parse(datagram).unwrap());
+        let original = original.filter(|packet| packet.header.ssrc == media_ssrc).nth(3).unwrap();
+        let sequence = original.header.sequence_number;
+        let unknown = sequence.wrapping_add(30_000);
+        let lost = vec![sequence, unknown];
+        let now = from + 500 * MS;
+        sender.handle_rtcp(now, &rtcp::write(&[Rtcp::Nack { sender_ssrc: 1, media_ssrc, lost }]));
+        assert_eq!(sender.deadline(), Some(now), "at once");
+        let repair = run(&mut sender, from, 501 * MS)[0].clone();
+        let repair = RtpPacket::parse(&repair).unwrap();
+        assert_eq!((sender.counters().repairs, sender.counters().nacked_unknown), (1, 1));
+        assert_eq!(repair.header.timestamp, original.header.timestamp);
+        let (rid, payload) = match rtx_ssrc {
+            Some(ssrc) => {
+                assert_eq!(
+                    (repair.header.ssrc, Some(repair.header.payload_type)),
+                    (ssrc, numbers.rtx_payload_type)
+                );
+                assert_eq!(repair.payload[..2], sequence.to_be_bytes());
+                (HeaderExtensionUri::RepairedRid, &repair.payload[2..])
+            }
+            None => {
+                assert_eq!(repair.header, original.header);
+                (HeaderExtensionUri::Rid, repair.payload)
+            }
+        };
+        assert_eq!(payload, original.payload);
+        assert_eq!(repair.extension(numbers.extension(rid).unwrap()), Some(&b"r2"[..]));
+    }
+}
