@@ -137,7 +137,8 @@ impl Router {
         let ntp_now = NtpTime(ctx.out.clock.ntp(ctx.now));
         let mut consumers = transport.consumers.clone().into_iter().peekable();
         let reference = transport.receiver_reference;
-        while consumers.peek().is_some() {
+        // Nothing is taken from the iterator where nothing can be sent.
+        while transport.is_connected() && consumers.peek().is_some() {
             let all = &mut self.consumers;
             transport.send_rtcp(ctx.now, ctx.out, |bytes| {
                 let start = bytes.len();
@@ -159,9 +160,6 @@ impl Router {
                     write_dlrr(bytes, *first, &[Dlrr { ssrc: *first, last_rr, delay_since_last_rr: delay }]);
                 }
             });
-            if !transport.is_connected() {
-                return;
-            }
         }
     }
 

@@ -348,7 +348,7 @@ impl WebRtcTransport {
 
     /// Fires the timers of ICE and DTLS that are due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> TransportChange {
-        if self.connect_by.is_some_and(|at| at <= now) && !self.is_connected() {
+        if self.connect_by.is_some_and(|at| at <= now) && self.srtp.is_none() {
             return TransportChange::Close(CloseReason::ConsentExpired);
         }
         // The tuples stay with the transport until it is forgotten, tuples and all.
@@ -411,9 +411,9 @@ impl WebRtcTransport {
         self.rtt
     }
 
-    /// Whether media can flow.
+    /// Whether media can flow: there are keys, and a path.
     pub fn is_connected(&self) -> bool {
-        self.srtp.is_some()
+        self.srtp.is_some() && self.ice.selected().is_some()
     }
 
     /// Whether packets wait to be rendered.

@@ -1,11 +1,11 @@
 //! Runs the simulation: one seed, or many, or those in a file; replays, and cuts failures down.
 //!
 //! `sim [SEED] [--seeds N] [--minutes M] [--file FILE] [--off FAULTS] [--only ACTIONS] [--whole] [-v]`
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sansfu_tests::sim::plan::{Cut, Fault, Plan};
@@ -21,6 +21,9 @@ const USAGE: &str = "usage: sim [SEED] [--seeds N] [--minutes M] [--file FILE] [
   --only 1,2   keep only these actions of the plan
   --whole      do not cut failures down
   -v           show the plan, and after a failure what happened before it";
+
+/// A run that takes longer than this hangs, on any machine.
+const HANGS_AFTER: Duration = Duration::from_secs(180);
 
 /// How a seed is run.
 #[derive(Debug, Clone, Default)]
@@ -52,8 +55,10 @@ fn main() -> ExitCode {
     let runner = Runner::new(arguments);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| runner.work());
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(|| runner.work())).collect();
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            std::thread::sleep(Duration::from_millis(20));
+            runner.end_if_one_hangs();
         }
     });
     runner.conclude()
@@ -121,6 +126,8 @@ struct Runner {
     began: Instant,
     next: AtomicU64,
     sums: Mutex<Sums>,
+    /// When each run began that has not ended.
+    running: Mutex<BTreeMap<u64, Duration>>,
 }
 
 #[derive(Debug, Default)]
@@ -135,23 +142,41 @@ struct Sums {
 impl Runner {
     #[allow(clippy::disallowed_methods, reason = "a command, not a part of a simulation")]
     fn new(arguments: Arguments) -> Self {
-        Runner { arguments, began: Instant::now(), next: AtomicU64::new(0), sums: Mutex::default() }
+        Runner {
+            arguments,
+            began: Instant::now(),
+            next: AtomicU64::new(0),
+            sums: Mutex::default(),
+            running: Mutex::default(),
+        }
     }
 
     fn work(&self) {
         while let Some(task) = self.next_task() {
             let began = self.began.elapsed();
+            lock(&self.running).insert(task.seed, began);
             let plan = Plan::of_seed(task.seed);
             let report = run(&plan.cut(&task.cut));
             let busy = self.began.elapsed() - began;
+            lock(&self.running).remove(&task.seed);
             {
-                let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut sums = lock(&self.sums);
                 sums.busy += busy;
                 sums.simulated += report.simulated;
                 sums.datagrams += report.datagrams;
                 *(if report.failure.is_some() { &mut sums.failed } else { &mut sums.passed }) += 1;
             }
             self.show(&task, &plan, &report);
+        }
+    }
+
+    /// An endless loop in a machine cannot be left: the seed is told, and the process ends.
+    fn end_if_one_hangs(&self) {
+        let now = self.began.elapsed();
+        let running = lock(&self.running);
+        if let Some((seed, _)) = running.iter().find(|(_, began)| now - **began > HANGS_AFTER) {
+            println!("seed={seed} trace=0000000000000000 steps=0 result=failed: it hangs");
+            std::process::exit(1);
         }
     }
 
@@ -207,6 +232,10 @@ impl Runner {
         println!("{} passed, {} failed", sums.passed, sums.failed);
         if sums.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn show_plan(plan: &Plan, cut: &Cut) -> String {

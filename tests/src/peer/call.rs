@@ -324,6 +324,8 @@ impl Caller {
                     self.ask("restartIce", data, Asked::RestartIce { sending });
                 }
             }
+            // Without DTLS there is nothing by which a transport could be closed.
+            Order::CloseTransport { .. } if !matches!(self.config.security, Security::Dtls { .. }) => {}
             Order::CloseTransport { sending } => {
                 let closed = if sending { call.sending.take() } else { call.receiving.take() };
                 let Some(mut transport) = closed else { return };

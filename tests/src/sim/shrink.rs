@@ -5,7 +5,7 @@ use super::plan::{Cut, Fault, Plan};
 use super::run::run;
 
 /// The most runs that shrinking takes.
-const MAX_RUNS: usize = 300;
+const MAX_RUNS: usize = 120;
 
 /// Finds a smaller cut of `plan` that breaks `rule` as well, from `cut` on.
 pub fn shrink(plan: &Plan, cut: Cut, rule: &str) -> Cut {

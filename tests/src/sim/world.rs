@@ -25,6 +25,11 @@ use crate::world::EventQueue;
 const MAX_OUTPUTS_PER_STEP: usize = 100_000;
 /// Steps without a step of the clock; more would mean that a deadline is set over and over.
 const MAX_STEPS_AT_ONCE: usize = 100_000;
+/// How long a message takes on a WebSocket to a server. Messages are neither lost nor overtaken.
+const MESSAGE_UP: Duration = Duration::from_millis(15);
+/// How long one takes to a client: less than any datagram, so that a client knows of a change before the media that follows
+/// from it comes, and can tell what is right from what is wrong.
+const MESSAGE_DOWN: Duration = Duration::from_micros(500);
 /// A client that wants to be called at once has been; it has to wait this long.
 const CLIENT_TICK: Duration = Duration::from_micros(100);
 
@@ -211,8 +216,6 @@ pub struct Host<C> {
     pub uplink: Link,
     /// From the servers to the client.
     pub downlink: Link,
-    /// How long a message takes on the WebSocket. Messages are neither lost nor overtaken.
-    pub signaling_delay: Duration,
     /// Whether the client has died: it neither acts nor hears, and its WebSocket stays as it is.
     pub dead: bool,
     session: Option<(usize, SessionId)>,
@@ -301,7 +304,6 @@ impl<C: Client, O: Observer> World<C, O> {
             nat: Nat::new(nat, public, seed ^ 1),
             uplink: Link::new(link, seed ^ 2),
             downlink: Link::new(link, seed ^ 3),
-            signaling_delay: Duration::from_millis(15),
             dead: false,
             session: None,
             deadline: Some(self.now),
@@ -461,7 +463,7 @@ impl<C: Client, O: Observer> World<C, O> {
     fn say(&mut self, index: usize, said: Said) {
         let (now, workers) = (self.now, self.nodes.len());
         let host = &mut self.hosts[index];
-        let heard_at = now + host.signaling_delay;
+        let heard_at = now + MESSAGE_UP;
         match said {
             Said::Datagram { local, to, bytes } => {
                 let Some(node) = self.nodes.iter().position(|node| node.address == to) else { return };
@@ -478,7 +480,7 @@ impl<C: Client, O: Observer> World<C, O> {
                 self.hosts[index].session = Some((node, session));
                 self.sessions.insert(session, index);
                 self.queue.push(heard_at, Happening::OpenedAtNode { node, session, room_id, peer_id });
-                self.queue.push(heard_at, Happening::OpenedAtHost { host: index, session });
+                self.queue.push(heard_at + MESSAGE_DOWN, Happening::OpenedAtHost { host: index, session });
             }
             Said::Message(text) => {
                 if let Some((node, session)) = host.session {
@@ -500,7 +502,7 @@ impl<C: Client, O: Observer> World<C, O> {
     pub fn hang_up(&mut self, index: usize) {
         let host = &mut self.hosts[index];
         if let Some((node, session)) = host.session.take() {
-            self.queue.push(self.now + host.signaling_delay, Happening::ClosedAtNode { node, session });
+            self.queue.push(self.now + MESSAGE_UP, Happening::ClosedAtNode { node, session });
         }
     }
 
@@ -546,17 +548,17 @@ impl<C: Client, O: Observer> World<C, O> {
             }
             Done::Message { session, text } => {
                 let Some(&host) = self.sessions.get(&session) else { return };
-                let at = self.now + self.hosts[host].signaling_delay;
+                let at = self.now + MESSAGE_DOWN;
                 self.queue.push(at, Happening::MessageAtHost { host, session, text });
             }
             Done::Close { session, code } => {
                 let Some(&host) = self.sessions.get(&session) else { return };
-                let at = self.now + self.hosts[host].signaling_delay;
+                let at = self.now + MESSAGE_DOWN;
                 self.queue.push(at, Happening::ClosedAtHost { host, session, code });
             }
             Done::Response { exchange, response } => {
                 let Some((host, number)) = self.exchanges.remove(&exchange) else { return };
-                let at = self.now + self.hosts[host].signaling_delay;
+                let at = self.now + MESSAGE_DOWN;
                 self.queue.push(at, Happening::ResponseAtHost { host, number, response });
             }
             Done::Event(_) => {}

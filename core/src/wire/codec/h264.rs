@@ -4,16 +4,16 @@ use crate::wire::reader::Reader;
 
 /// NAL unit types (ITU-T H.264 table 7-1, RFC 6184 table 1).
 mod nal_unit_type {
-    pub const IDR_SLICE: u8 = 5;
     pub const SEQUENCE_PARAMETER_SET: u8 = 7;
     pub const STAP_A: u8 = 24;
     pub const FU_A: u8 = 28;
 }
 
-/// Whether this payload begins a keyframe: it has an IDR slice or, since encoders send those right before one, a sequence
-/// parameter set; alone, in an aggregation packet, or as the first fragment of one.
+/// Whether this payload begins a keyframe: it has a sequence parameter set, which encoders send right before an IDR picture;
+/// alone, in an aggregation packet, or as the first fragment of one.
 ///
-/// A frame whose parameter sets or slices come in packets of their own has this true for each of them.
+/// An IDR slice alone does not count: whoever started with it, when the packet with the parameter sets before it was lost on
+/// the way to us, would have a picture that cannot be decoded, and no gap to ask about.
 pub fn is_keyframe(payload: &[u8]) -> bool {
     let Some((&indicator, rest)) = payload.split_first() else { return false };
     match indicator & 0x1F {
@@ -26,7 +26,7 @@ pub fn is_keyframe(payload: &[u8]) -> bool {
 }
 
 fn begins_keyframe(nal_unit_type: u8) -> bool {
-    matches!(nal_unit_type, nal_unit_type::IDR_SLICE | nal_unit_type::SEQUENCE_PARAMETER_SET)
+    nal_unit_type == nal_unit_type::SEQUENCE_PARAMETER_SET
 }
 
 /// The types of the NAL units in an aggregation packet, each behind its length in 16 bits. Ends at one that is cut off.

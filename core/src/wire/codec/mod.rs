@@ -46,8 +46,8 @@ impl Codec {
     }
 }
 
-/// Whether this payload begins a keyframe: a receiver that has seen nothing can start to decode with this packet. May be true
-/// for more than one packet of a keyframe (H.264). `None` if the codec has no keyframes or its payloads cannot be read.
+/// Whether this payload begins a keyframe: a receiver that has seen nothing can start to decode with this packet. `None` if
+/// the codec has no keyframes or its payloads cannot be read.
 pub fn is_keyframe(codec: Codec, payload: &[u8]) -> Option<bool> {
     match codec {
         Codec::Vp8 => Some(vp8::is_keyframe(payload)),

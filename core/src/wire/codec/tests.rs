@@ -24,11 +24,11 @@ fn mime_subtypes() {
 #[test]
 fn dispatch() {
     assert_eq!(is_keyframe(Codec::Vp8, &[0x10, 0x00]), Some(true));
-    assert_eq!(is_keyframe(Codec::H264, &[0x65]), Some(true));
+    assert_eq!(is_keyframe(Codec::H264, &[0x67]), Some(true));
     assert_eq!(is_keyframe(Codec::Vp9, &[]), Some(false));
     assert_eq!(is_keyframe(Codec::Av1, &[]), Some(false));
-    assert_eq!(is_keyframe(Codec::Opus, &[0x65]), None);
-    assert_eq!(is_keyframe(Codec::Other, &[0x65]), None);
+    assert_eq!(is_keyframe(Codec::Opus, &[0x67]), None);
+    assert_eq!(is_keyframe(Codec::Other, &[0x67]), None);
     assert!(opus::is_dtx(&[0xF8, 0xFF]) && !opus::is_dtx(&[0xF8, 0xFF, 0xFE]));
 }
 
@@ -158,21 +158,21 @@ fn vp9_keyframes() {
 
 #[test]
 fn h264_keyframes() {
-    assert!(h264::is_keyframe(&[0x65, 0x88]), "IDR slice");
     assert!(h264::is_keyframe(&[0x67, 0x42]), "sequence parameter set");
+    assert!(!h264::is_keyframe(&[0x65, 0x88]), "IDR slice: its parameter sets may have been lost");
     assert!(!h264::is_keyframe(&[0x68]), "picture parameter set");
     assert!(!h264::is_keyframe(&[0x41, 0x9A]), "other slice");
     assert!(!h264::is_keyframe(&[]));
-    // STAP-A of SPS, PPS; of AUD and slice; of AUD and IDR; with a unit that is cut off; with an empty one.
+    // STAP-A of SPS, PPS; of AUD and slice; of AUD and SPS; with a unit that is cut off; with an empty one.
     assert!(h264::is_keyframe(&[0x78, 0, 2, 0x67, 0x42, 0, 1, 0x68]));
     assert!(!h264::is_keyframe(&[0x78, 0, 1, 0x09, 0, 1, 0x41]));
-    assert!(h264::is_keyframe(&[0x78, 0, 1, 0x09, 0, 1, 0x65]));
-    assert!(!h264::is_keyframe(&[0x78, 0, 1, 0x09, 0, 9, 0x65]));
+    assert!(h264::is_keyframe(&[0x78, 0, 1, 0x09, 0, 1, 0x67]));
+    assert!(!h264::is_keyframe(&[0x78, 0, 1, 0x09, 0, 9, 0x67]));
     assert!(!h264::is_keyframe(&[0x78, 0, 0, 0, 1]));
-    // FU-A: start of an IDR slice, its middle, start of another slice.
-    assert!(h264::is_keyframe(&[0x7C, 0x85, 0x88]));
-    assert!(!h264::is_keyframe(&[0x7C, 0x05, 0x88]));
-    assert!(!h264::is_keyframe(&[0x7C, 0x45, 0x88]));
+    // FU-A: start of a parameter set, its middle, start of a slice.
+    assert!(h264::is_keyframe(&[0x7C, 0x87, 0x42]));
+    assert!(!h264::is_keyframe(&[0x7C, 0x07, 0x42]));
+    assert!(!h264::is_keyframe(&[0x7C, 0x85, 0x88]));
     assert!(!h264::is_keyframe(&[0x5C, 0x81, 0x9A]));
     assert!(!h264::is_keyframe(&[0x7C]));
 }

@@ -75,7 +75,8 @@ impl Court {
             &request(BOB, 3, "createWebRtcTransport", &json!({ "consuming": true })),
             &[answer(BOB, 3, &transport)],
         );
-        let transport = json!({ "id": "a", "iceParameters": { "usernameFragment": "other", "password": "x" } });
+        let transport =
+            json!({ "id": "a", "iceParameters": { "usernameFragment": "other", "password": "x" } });
         court.fine(
             &request(ALICE, 3, "createWebRtcTransport", &json!({ "producing": true })),
             &[answer(ALICE, 3, &transport)],
