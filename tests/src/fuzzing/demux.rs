@@ -14,9 +14,6 @@ pub fn demux(data: &[u8]) {
         // RFC 5761 section 4: these payload types are not to be used with a marker bit.
         assert!(view.marker() && (64..=95).contains(&view.payload_type()));
     }
-    if sansfu::ice::peek_username(data).is_some() {
-        assert_eq!(kind, Kind::Stun);
-    }
 }
 
 /// RFC 7983 section 7, RFC 5761 section 4, and the shortest message of each protocol.

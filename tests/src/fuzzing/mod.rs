@@ -17,11 +17,56 @@
 //!
 //! There is no sanitizer because there is no `unsafe` in the core.
 
+pub mod av1;
 mod choices;
+pub mod codecs;
 pub mod demux;
+pub mod dependency_descriptor;
+pub mod ext;
+pub mod framing;
+pub mod h264;
+pub mod nack;
+pub mod ntp;
+pub mod rtcp;
+pub mod rtp;
+pub mod stun;
+pub mod transport_feedback;
+pub mod vp8;
+pub mod vp9;
 
+pub use av1::av1;
 pub use choices::Choices;
+pub use codecs::codecs;
 pub use demux::demux;
+pub use dependency_descriptor::dependency_descriptor;
+pub use ext::ext;
+pub use framing::framing;
+pub use h264::h264;
+pub use nack::nack;
+pub use ntp::ntp;
+pub use rtcp::rtcp;
+pub use rtp::{rtp, rtp_writer};
+pub use stun::stun;
+pub use transport_feedback::transport_feedback;
+pub use vp8::vp8;
+pub use vp9::vp9;
 
 /// Every target: its name, which is that of its file in `fuzz/fuzz_targets` and of its folder in `fuzz/corpus`, and its body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("demux", demux)];
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("av1", av1),
+    ("codecs", codecs),
+    ("demux", demux),
+    ("dependency_descriptor", dependency_descriptor),
+    ("ext", ext),
+    ("framing", framing),
+    ("h264", h264),
+    ("nack", nack),
+    ("ntp", ntp),
+    ("rtcp", rtcp),
+    ("rtp", rtp),
+    ("rtp_writer", rtp_writer),
+    ("stun", stun),
+    ("transport_feedback", transport_feedback),
+    ("vp8", vp8),
+    ("vp9", vp9),
+];
