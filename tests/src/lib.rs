@@ -4,5 +4,6 @@ pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod fuzzing;
 pub mod load;
+pub mod null_crypto;
 pub mod seeded_crypto;
 pub mod world;
