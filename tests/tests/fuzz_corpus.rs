@@ -115,8 +115,8 @@ fn variants_of_the_corpora() {
         let count = count.clamp(*VARIANTS_PER_FILE.start(), *VARIANTS_PER_FILE.end());
         let mut rng = Rng::from_seed([4; 32]);
         for (_, bytes) in &files {
-            let (_, other) = &files[rng.below(files.len() as u32) as usize];
             for _ in 0..count {
+                let (_, other) = &files[rng.below(files.len() as u32) as usize];
                 run(target, *body, &variant(&mut rng, bytes, other));
             }
         }
