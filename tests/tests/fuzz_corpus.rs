@@ -14,9 +14,10 @@ use sansfu_tests::fuzzing::TARGETS;
 const MAX_CORPUS_FILES: usize = 100;
 const MAX_CORPUS_BYTES: usize = 100_000;
 
-/// Variants of each corpus file that are tried: so many that a target reads about this many bytes, but within the range.
+/// Variants that are tried for each target: about so many, or as many as have so many bytes, but within the range for each file.
+const VARIANTS_PER_TARGET: usize = 2_000;
 const VARIANT_BYTES_PER_TARGET: usize = 1_000_000;
-const VARIANTS_PER_FILE: std::ops::RangeInclusive<usize> = 10..=300;
+const VARIANTS_PER_FILE: std::ops::RangeInclusive<usize> = 5..=300;
 
 fn fuzz_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("in the workspace").join("fuzz")
@@ -110,12 +111,12 @@ fn variants_of_the_corpora() {
         run(target, *body, &[]);
         let files = corpus(target);
         let total: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-        let count = (VARIANT_BYTES_PER_TARGET / total.max(1))
-            .clamp(*VARIANTS_PER_FILE.start(), *VARIANTS_PER_FILE.end());
+        let count = (VARIANTS_PER_TARGET / files.len().max(1)).min(VARIANT_BYTES_PER_TARGET / total.max(1));
+        let count = count.clamp(*VARIANTS_PER_FILE.start(), *VARIANTS_PER_FILE.end());
         let mut rng = Rng::from_seed([4; 32]);
         for (_, bytes) in &files {
-            let (_, other) = &files[rng.below(files.len() as u32) as usize];
             for _ in 0..count {
+                let (_, other) = &files[rng.below(files.len() as u32) as usize];
                 run(target, *body, &variant(&mut rng, bytes, other));
             }
         }

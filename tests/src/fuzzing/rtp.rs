@@ -1,5 +1,7 @@
 //! RTP headers: the view against a second reader, and the writer against the view (RFC 3550 section 5.1, RFC 8285).
 
+use std::collections::BTreeSet;
+
 use sansfu::wire::rtp::{
     FIXED_HEADER_LEN, HeaderExtensionWriter, ONE_BYTE_PROFILE, RtpHeader, RtpView, TWO_BYTE_PROFILE,
     append_padding, header_len, stream_position, write_extensions,
@@ -31,7 +33,7 @@ pub fn rtp(data: &[u8]) {
     assert_eq!(view.extension_block(), plain.block);
     let elements: Vec<_> = view.extensions().collect();
     assert_eq!(elements, read_elements(plain.profile, plain.block));
-    for id in 0..=255 {
+    for id in elements.iter().map(|(id, _)| *id).chain([0, 255]).collect::<BTreeSet<_>>() {
         let first = elements.iter().find(|(found, _)| *found == id).map(|(_, value)| *value);
         assert_eq!(view.extension(id), first);
     }

@@ -39,7 +39,7 @@ pub fn transport_feedback(data: &[u8]) {
         header.base_sequence_number = header.base_sequence_number.wrapping_add(written as u16);
         header.feedback_packet_count = header.feedback_packet_count.wrapping_add(1);
         // Short messages for many packets say nothing new.
-        if out.len() > 20_000 {
+        if out.len() > 5_000 {
             break;
         }
     }
@@ -52,7 +52,10 @@ fn arrivals(choices: &mut Choices<'_>) -> Vec<Option<i16>> {
     while !choices.is_empty() && deltas.len() < MAX_PACKETS {
         let kind = choices.below(5);
         // Mostly short runs; now and then one beyond what a chunk covers.
-        let len = if choices.flag() { usize::from(choices.u16()) } else { choices.below(20) };
+        let len = match choices.u8() {
+            0xFF => usize::from(choices.u16()),
+            short => usize::from(short % 32),
+        };
         let delta = match kind {
             0 => None,
             1 => Some(i16::from(choices.u8())),
