@@ -25,8 +25,13 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    /// Appends `item`; when the queue is full the oldest item is taken out, counted and returned.
+    /// Appends `item`; when the queue is full the oldest item is taken out, counted and returned. Where there is room for none,
+    /// that is `item` itself.
     pub fn push_evicting(&mut self, item: T) -> Option<T> {
+        if self.limit == 0 {
+            self.overflowed += 1;
+            return Some(item);
+        }
         let evicted = if self.items.len() >= self.limit { self.items.pop_front() } else { None };
         self.overflowed += u64::from(evicted.is_some());
         self.items.push_back(item);
@@ -90,5 +95,12 @@ mod tests {
         );
         assert_eq!(ring.iter().copied().collect::<Vec<_>>(), [2, 3]);
         assert_eq!(ring.overflowed(), 1);
+    }
+
+    #[test]
+    fn a_ring_without_room_stays_empty() {
+        let mut ring = Ring::new(0);
+        assert_eq!((ring.push(1), ring.push_evicting(2), ring.len()), (Err(1), Some(2), 0));
+        assert_eq!(ring.overflowed(), 2);
     }
 }

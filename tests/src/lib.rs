@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 pub mod counting_allocator;
 pub mod fixed_dtls;
+pub mod fuzzing;
 pub mod load;
 pub mod net;
 pub mod null_crypto;

@@ -135,6 +135,8 @@ impl TransportFeedbackRecorder {
             (self.highest + 1..ext_seq).for_each(|missing| self.set(missing, 0));
             self.set(ext_seq, tick);
             self.highest = ext_seq;
+            // The places of those before have been given to others.
+            self.next = self.next.max((ext_seq + 1).saturating_sub(WINDOW as u64));
         } else if ext_seq + NEARLY_FULL > self.highest {
             if self.arrival(ext_seq) != 0 {
                 return false;

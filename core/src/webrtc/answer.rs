@@ -107,9 +107,9 @@ impl Writer {
         if let Some(options) = ice_options(offer) {
             self.line(format_args!("a=ice-options:{options}"));
         }
-        if !offer.bundle.is_empty() {
-            let mids = accepted_mids(offer, sections).join(" ");
-            self.line(format_args!("a=group:BUNDLE {mids}"));
+        let bundle = bundled_mids(offer, sections).join(" ");
+        if !bundle.is_empty() {
+            self.line(format_args!("a=group:BUNDLE {bundle}"));
         }
         if offer.extmap_allow_mixed {
             self.line(format_args!("a=extmap-allow-mixed"));
@@ -262,9 +262,11 @@ impl Writer {
     }
 }
 
-fn accepted_mids<'a>(offer: &'a Offer, sections: &[Answer]) -> Vec<&'a str> {
+/// The MIDs of the answer's BUNDLE group: of what is accepted, those that the offer's group has (RFC 8843 section 7.3).
+pub(super) fn bundled_mids<'a>(offer: &'a Offer, sections: &[Answer]) -> Vec<&'a str> {
     let accepted = offer.sections.iter().zip(sections).filter(|(_, answer)| answer.is_accepted());
-    accepted.filter_map(|(section, _)| section.mid.as_deref()).collect()
+    let mids = accepted.filter_map(|(section, _)| section.mid.as_deref());
+    mids.filter(|mid| offer.bundle.iter().any(|tag| tag == mid)).collect()
 }
 
 /// Port and address of the first candidate (RFC 8839 section 4.2.1.2), or those that say "see the candidates".

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::sdp::{MediaSection, Offer};
 use super::session::{RemoteTransport, TaggedSection};
 use super::{Session, WebRtcError};
@@ -61,10 +61,6 @@ pub(super) fn session(
 ) -> Session {
     let accepted = accepted(offer, plan);
     let tagged = accepted.first().map(|section| TaggedSection::new(section)).unwrap_or_default();
-    let bundle = if offer.bundle.is_empty() {
-        Vec::new()
-    } else {
-        accepted.iter().filter_map(|section| section.mid.clone()).collect()
-    };
+    let bundle = answer::bundled_mids(offer, plan).into_iter().map(str::to_owned).collect();
     Session::new(transport.id, remote.credentials.clone(), tagged, bundle, &transport.ice_parameters)
 }

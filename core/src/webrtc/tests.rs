@@ -146,6 +146,19 @@ fn every_client_gets_an_answer_that_fits_its_offer() {
     }
 }
 
+/// Found by the fuzz target `sdp`.
+#[test]
+fn a_section_outside_of_the_offered_group_is_not_bundled_in_the_answer() {
+    let outside = clients::CHROMIUM_SENDONLY
+        .replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 1")
+        .replace("m=video 9", "m=video 0");
+    let (offer, text) = answered(&outside);
+    assert_eq!((offer.bundle.len(), offer.sections[0].mid.as_deref()), (1, Some("0")));
+    let answer = Offer::parse(&text).unwrap();
+    assert!(!answer.sections[0].is_rejected() && answer.sections[1].is_rejected());
+    assert!(!text.contains("a=group"), "nothing is left to be bundled");
+}
+
 #[test]
 fn the_answer_is_written_as_standards_say() {
     let (_, answer) = answered(clients::CHROMIUM_DATACHANNEL);

@@ -187,3 +187,14 @@ fn whatever_numbers_come_messages_stay_bounded_and_end() {
         }
     }
 }
+
+/// Found by the fuzz target `feedback`: 597 was reported with the arrival time of 597 + 1024, which has taken its place.
+#[test]
+fn a_leap_does_not_give_an_old_number_the_time_of_a_new_one() {
+    let start = Instant::now();
+    let mut recorder = TransportFeedbackRecorder::new(start);
+    (100..=598).for_each(|number| recorder.on_packet(start + MS, number, 5));
+    recorder.on_packet(start + 50 * MS, 598 + 1_023, 5);
+    let reported: BTreeMap<_, _> = arrivals(written(&mut recorder, start + 200 * MS)).collect();
+    assert_eq!(reported, BTreeMap::from([(598, 4), (1_621, 200)]));
+}

@@ -1,0 +1,166 @@
+//! The sequence map against a record of every number.
+use std::collections::{BTreeMap, BTreeSet};
+
+use sansfu::stream::sequence_map::{DropOutcome, Origin, SequenceMap};
+
+use super::Choices;
+
+/// Below these the map's memory may have ended.
+const SURE_SEGMENTS: usize = 126;
+const SURE_PADDING: usize = 16;
+
+/// What has happened since the last restart.
+struct Run {
+    first_in: u64,
+    first_out: u64,
+    next_in: u64,
+    dropped: BTreeSet<u64>,
+    /// Where in `Model::segments` it begins.
+    segment: usize,
+}
+
+struct Model {
+    run: Option<Run>,
+    next_out: u64,
+    /// For each piece within which output is input plus a constant: its first input.
+    segments: Vec<u64>,
+    /// By output: where it came from, and in which segment that is.
+    given: BTreeMap<u64, (Origin, usize)>,
+    padding: Vec<u64>,
+}
+
+impl Model {
+    /// The output of an input by counting: one for each input since the start that was not left out.
+    fn reserved(&self, in_seq: u64) -> Option<(u64, usize)> {
+        let run = self.run.as_ref()?;
+        if in_seq < run.first_in || run.dropped.contains(&in_seq) {
+            return None;
+        }
+        let dropped = run.dropped.range(..in_seq).count() as u64;
+        let pieces = &self.segments[run.segment..];
+        let segment = run.segment + pieces.iter().rposition(|first| *first <= in_seq)?;
+        Some((run.first_out + (in_seq - run.first_in) - dropped, segment))
+    }
+
+    fn restart(&mut self, first_in: u64) {
+        let (segment, first_out) = (self.segments.len(), self.next_out);
+        self.segments.push(first_in);
+        self.run = Some(Run { first_in, first_out, next_in: first_in, dropped: BTreeSet::new(), segment });
+    }
+
+    fn give(&mut self, in_seq: u64, out_seq: u64, segment: usize, source: (u16, u32), padding: bool) {
+        let (stream_tag, timestamp_offset) = source;
+        let origin = Origin { stream_tag, in_seq, out_seq, timestamp_offset, padding };
+        let before = self.given.insert(out_seq, (origin, segment));
+        assert_eq!(before, None, "{out_seq} was given twice");
+        self.next_out = self.next_out.max(out_seq + 1);
+        if padding {
+            self.padding.push(out_seq);
+        }
+    }
+
+    fn leave_out(&mut self, in_seq: u64) {
+        let Some(run) = &mut self.run else { return };
+        run.next_in = in_seq + 1;
+        run.dropped.insert(in_seq);
+        match self.segments.last_mut().filter(|first| **first == in_seq) {
+            Some(first) => *first = in_seq + 1,
+            None => self.segments.push(in_seq + 1),
+        }
+    }
+
+    fn is_sure(&self, segment: usize) -> bool {
+        self.segments.len() - segment <= SURE_SEGMENTS
+    }
+
+    fn check_inverse(&self, map: &SequenceMap, out_seq: u64) {
+        let found = map.inverse(out_seq as u16);
+        if out_seq >= self.next_out {
+            assert_eq!(found, None, "{out_seq} was not given yet");
+            return;
+        }
+        let Some((expected, segment)) = self.given.get(&out_seq) else { return };
+        let Some(mut found) = found else {
+            assert!(!self.is_sure(*segment), "{out_seq} is forgotten");
+            return;
+        };
+        let position = self.padding.iter().rposition(|padding| *padding == out_seq);
+        if position.is_some_and(|position| self.padding.len() - position > SURE_PADDING) {
+            found.padding = true;
+        }
+        assert_eq!(found, *expected);
+    }
+}
+
+/// Packets in any order, sent or left out, and restarts; and what NACKs may ask for.
+pub fn sequence_map(data: &[u8]) {
+    let mut input = Choices::new(data);
+    let first_out = u64::from(input.u16());
+    let mut map = SequenceMap::new(first_out);
+    let mut model = Model {
+        run: None,
+        next_out: first_out,
+        segments: Vec::new(),
+        given: BTreeMap::new(),
+        padding: Vec::new(),
+    };
+    let mut source = (0, 0);
+    let mut came: BTreeSet<u64> = BTreeSet::new();
+    while !input.is_empty() {
+        let action = input.range(0, 16);
+        let next_in = model.run.as_ref().map_or(0x1_0000, |run| run.next_in);
+        if action == 0 || model.run.is_none() {
+            source = (u16::from(input.u8()), input.u32());
+            let first_in = if input.chance(50) { next_in } else { 0x1_0000 + u64::from(input.u16()) };
+            map.restart(first_in, source.0, source.1);
+            model.restart(first_in);
+            came.clear();
+            continue;
+        }
+        let in_seq = match action {
+            1..=9 => next_in,
+            10 | 11 => next_in + u64::from(input.range(0, 8)),
+            12 => next_in + u64::from(input.u8()),
+            _ => next_in.saturating_sub(u64::from(input.range(0, 40))),
+        };
+        // The receiving stream lets each number through once.
+        if came.insert(in_seq) {
+            one(&mut map, &mut model, in_seq, source, input.chance(25));
+        }
+        model.check_inverse(&map, (model.next_out + 2).saturating_sub(u64::from(input.u8())));
+        assert_eq!(map.highest_out(), model.next_out.saturating_sub(1));
+    }
+    for out_seq in model.next_out.saturating_sub(600)..model.next_out {
+        model.check_inverse(&map, out_seq);
+    }
+}
+
+fn one(map: &mut SequenceMap, model: &mut Model, in_seq: u64, source: (u16, u32), leave_out: bool) {
+    let reserved = model.reserved(in_seq);
+    let sure = reserved.is_none_or(|(_, segment)| model.is_sure(segment));
+    let next_in = model.run.as_ref().map_or(0, |run| run.next_in);
+    if !leave_out {
+        let found = map.map(in_seq);
+        assert!(found == reserved.map(|(out_seq, _)| out_seq) || !sure && found.is_none());
+        if let Some((out_seq, segment)) = reserved.filter(|_| found.is_some()) {
+            model.give(in_seq, out_seq, segment, source, false);
+            model.run.iter_mut().for_each(|run| run.next_in = run.next_in.max(in_seq + 1));
+        }
+        return;
+    }
+    let found = map.drop(in_seq);
+    match reserved {
+        Some((reserved_out, segment)) if in_seq < next_in => {
+            let kept = found == DropOutcome::TooLate { reserved_out };
+            assert!(kept || !sure && found == DropOutcome::Dropped);
+            if kept {
+                model.give(in_seq, reserved_out, segment, source, true);
+            }
+        }
+        Some(_) => {
+            assert_eq!(found, DropOutcome::Dropped);
+            model.leave_out(in_seq);
+        }
+        None => assert_eq!(found, DropOutcome::Dropped),
+    }
+}
