@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use sansfu::rng::Rng;
-use sansfu_tests::fuzzing::TARGETS;
+use sansfu_tests::fuzzing::{Body, TARGETS};
 
 /// Limits of one target's corpus: it is for replaying on every test run, not an archive.
 const MAX_CORPUS_FILES: usize = 100;
@@ -40,7 +40,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Runs a body, and on a panic reports what it was given.
-fn run(target: &str, body: fn(&[u8]), input: &[u8]) {
+fn run(target: &str, body: Body, input: &[u8]) {
     if catch_unwind(AssertUnwindSafe(|| body(input))).is_err() {
         panic!("target {target} failed; its input in hex:\n{}", hex(input));
     }

@@ -51,8 +51,11 @@ pub use transport_feedback::transport_feedback;
 pub use vp8::vp8;
 pub use vp9::vp9;
 
+/// What a target runs on any bytes.
+pub type Body = fn(&[u8]);
+
 /// Every target: its name, which is that of its file in `fuzz/fuzz_targets` and of its folder in `fuzz/corpus`, and its body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Body)] = &[
     ("av1", av1),
     ("codecs", codecs),
     ("demux", demux),
