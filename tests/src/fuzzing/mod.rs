@@ -60,6 +60,7 @@ pub mod vp8;
 pub mod vp9;
 mod watch;
 pub mod window;
+mod world;
 
 pub use arena::arena;
 pub use av1::av1;
@@ -99,6 +100,7 @@ pub use transport_feedback::transport_feedback;
 pub use vp8::vp8;
 pub use vp9::vp9;
 pub use window::window;
+pub use world::world;
 
 /// A target: it takes any bytes, and panics if something does not hold.
 pub type Body = fn(&[u8]);
@@ -143,4 +145,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("vp8", vp8),
     ("vp9", vp9),
     ("window", window),
+    ("world", world),
 ];

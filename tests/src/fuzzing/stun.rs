@@ -247,7 +247,7 @@ impl<'a> Plain<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let header: &[u8; 20] = bytes.first_chunk()?;
         let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let is_long_enough = usize::from(u16_at(2)) + 20 == bytes.len() && bytes.len() % 4 == 0;
+        let is_long_enough = usize::from(u16_at(2)) + 20 == bytes.len() && bytes.len().is_multiple_of(4);
         if header[0] & 0xC0 != 0 || header[4..8] != [0x21, 0x12, 0xA4, 0x42] || !is_long_enough {
             return None;
         }

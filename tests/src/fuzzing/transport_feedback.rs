@@ -74,7 +74,7 @@ fn check_message(
     written: usize,
     max_len: usize,
 ) {
-    assert!(message.len() <= max_len && message.len() % 4 == 0);
+    assert!(message.len() <= max_len && message.len().is_multiple_of(4));
     let view = only_feedback(message);
     assert_eq!(view.header, *header);
     assert_eq!(usize::from(view.packet_status_count), written);

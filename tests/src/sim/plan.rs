@@ -10,6 +10,8 @@ use crate::peer::publishing::TrackKind;
 
 /// The longest safety phase.
 const MAX_SECONDS: u32 = 40;
+/// The longest safety phase of a run that a fuzzer describes.
+const MAX_FUZZED: Duration = Duration::from_secs(8);
 /// Actions of one run.
 const MAX_ACTIONS: u32 = 60;
 
@@ -215,9 +217,14 @@ impl Plan {
 
     /// The plan that a fuzzer's bytes describe: short, and with nothing protected.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let mut plan = Plan::draw(0, &mut Choices::from_bytes(bytes));
-        plan.security = SecurityKind::None;
-        plan
+        let plan = Plan::draw(0, &mut Choices::from_bytes(bytes));
+        let duration = plan.duration.min(MAX_FUZZED);
+        let mut actions = plan.actions;
+        for timed in &mut actions {
+            timed.at = Duration::from_millis((timed.at.as_millis() % duration.as_millis()) as u64);
+        }
+        actions.sort_by_key(|timed| timed.at);
+        Plan { security: SecurityKind::None, duration, actions, ..plan }
     }
 
     /// Draws a plan. First the swarm: which actions and faults there are at all, and how often; then the actions.
