@@ -39,7 +39,7 @@ fn fragments(unit: &[u8]) {
 }
 
 fn has_key_unit(data: &[u8]) -> bool {
-    let is_key = |byte: u8| byte & 0x1F == 5 || byte & 0x1F == 7;
+    let is_key = |byte: u8| byte & 0x1F == 7;
     match (data.first().map(|byte| byte & 0x1F), data.get(1)) {
         (Some(28), Some(header)) => header & 0x80 != 0 && is_key(*header),
         (Some(24), _) => {
