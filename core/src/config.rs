@@ -55,7 +55,7 @@ pub struct Config {
     pub max_producers_per_transport: usize,
     /// Consumers of a transport. 4,096.
     pub max_consumers_per_transport: usize,
-    /// Remote addresses that one transport keeps as valid ICE tuples. 8.
+    /// Remote addresses that one transport keeps as valid ICE tuples, at least 2. 8.
     pub max_tuples_per_transport: usize,
     /// SSRCs for which one transport keeps receive state (replay windows). 256.
     pub max_ssrcs_per_transport: usize,

@@ -20,7 +20,7 @@ const PASSWORD_LEN: usize = 32;
 pub struct IceServerConfig {
     /// After how long without a valid request consent has expired. Zero: never. Default: 30 s (RFC 7675 section 5.1).
     pub consent_timeout: Duration,
-    /// How many tuples are known at a time, at least 1. Default: 8. A further one replaces the one that was silent longest
+    /// How many tuples are known at a time, at least 2. Default: 8. A further one replaces the one that was silent longest
     /// and is not selected.
     pub max_tuples: usize,
 }
@@ -338,7 +338,8 @@ impl IceServer {
             self.tuples.remove(at);
         } else {
             outcome.added_tuple = Some(tuple);
-            if self.tuples.len() >= self.config.max_tuples.max(1) {
+            // Beside the selected one there is place for one that may become it.
+            if self.tuples.len() >= self.config.max_tuples.max(2) {
                 let selected = self.selected;
                 let oldest = self.tuples.iter().position(|known| Some(*known) != selected).unwrap_or(0);
                 outcome.removed_tuple = Some(self.tuples.remove(oldest));

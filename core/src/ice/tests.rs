@@ -434,14 +434,33 @@ fn tuples_are_bounded_and_the_selected_one_stays() {
         assert_eq!(fixture.server.selected(), Some(tuple(1)));
         assert!(fixture.server.is_known_tuple(&tuple(1)));
     }
-    // Also when there is room for one only.
+    // However little room there is, a tuple that is only probed does not push the selected one out.
     let mut rng = Rng::from_seed([3; 32]);
-    let mut server = IceServer::new(&mut rng, IceServerConfig { max_tuples: 1, ..Default::default() });
-    let bytes = Request::with(server.credentials()).use_candidate().bytes();
-    for port in [1, 2] {
-        server.handle_binding(fixture.now, tuple(port), &bytes, &mut Vec::new());
-        assert_eq!((server.selected(), server.tuples()), (Some(tuple(port)), &[tuple(port)][..]));
+    let mut server = IceServer::new(&mut rng, IceServerConfig { max_tuples: 0, ..Default::default() });
+    let nominated = Request::with(server.credentials()).use_candidate().bytes();
+    let probed = Request::with(server.credentials()).bytes();
+    server.handle_binding(fixture.now, tuple(1), &nominated, &mut Vec::new());
+    for port in [2, 3] {
+        server.handle_binding(fixture.now, tuple(port), &probed, &mut Vec::new());
+        assert_eq!((server.selected(), server.is_known_tuple(&tuple(1))), (Some(tuple(1)), true));
     }
+    server.handle_binding(fixture.now, tuple(4), &nominated, &mut Vec::new());
+    assert_eq!((server.selected(), server.tuples().len()), (Some(tuple(4)), 2));
+}
+
+#[test]
+fn a_tuple_that_another_transport_uses_now_is_lost_and_the_next_request_selects_anew() {
+    let mut fixture = Fixture::new();
+    let nominated = fixture.request().use_candidate();
+    fixture.send(1, &nominated);
+    fixture.server.lose_tuple(&tuple(2));
+    assert_eq!(fixture.server.selected(), Some(tuple(1)), "that was not its own");
+    fixture.server.lose_tuple(&tuple(1));
+    assert_eq!((fixture.server.selected(), fixture.server.is_known_tuple(&tuple(1))), (None, false));
+    assert!(fixture.server.deadline().is_some(), "consent goes on until it expires");
+    let outcome = fixture.send(3, &fixture.request());
+    assert_eq!((outcome.selected, fixture.server.selected()), (Some(tuple(3)), Some(tuple(3))));
+    assert_eq!(fixture.server.state(), IceState::Completed, "it was nominated once");
 }
 
 #[test]

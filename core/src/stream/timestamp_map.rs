@@ -6,8 +6,9 @@ use crate::seq::is_newer_timestamp;
 
 /// Maps the timestamps of received streams to those of the one stream that is sent.
 ///
-/// Output is input plus an offset. At a restart the offset is chosen so that the output goes on by the time that passed since
-/// the last packet; the very first output is the source's own.
+/// Output is input plus an offset; the very first output is the source's own. At a restart the offset stays when the source's
+/// clock has gone on, as it does after a pause or an outage: what arrives late or early must not move picture against sound.
+/// Otherwise it is chosen so that the output goes on by the time that passed since the last packet.
 #[derive(Debug, Clone)]
 pub struct TimestampMap {
     clock_rate: u32,
@@ -22,12 +23,15 @@ impl TimestampMap {
         TimestampMap { clock_rate, offset: 0, last: None }
     }
 
-    /// A new source begins with a packet of this timestamp. Returns what is added to its timestamps from now on.
+    /// The source begins, or begins again, with a packet of this timestamp. Returns what is added to its timestamps from now on.
     pub fn restart(&mut self, timestamp: u32, received_at: Instant) -> u32 {
-        if let Some((last, last_at)) = self.last {
-            let passed =
-                timestamp_units(received_at.saturating_duration_since(last_at), self.clock_rate).max(1);
-            self.offset = last.wrapping_add(passed).wrapping_sub(timestamp);
+        let Some((last, last_at)) = self.last else { return self.offset };
+        let passed = timestamp_units(received_at.saturating_duration_since(last_at), self.clock_rate).max(1);
+        let expected = last.wrapping_add(passed);
+        let continued = timestamp.wrapping_add(self.offset);
+        let is_near = (continued.wrapping_sub(expected) as i32).unsigned_abs() <= self.clock_rate;
+        if !(is_near && is_newer_timestamp(continued, last)) {
+            self.offset = expected.wrapping_sub(timestamp);
         }
         self.offset
     }
@@ -78,6 +82,22 @@ mod tests {
         assert_eq!(map.map(1_000_000, start + 2_000 * MS), first, "since the newest, not the last");
         assert_eq!(map.map(1_003_000, start + 2_033 * MS), first + 3_000);
         assert_eq!(map.map(999_000, start + 2_034 * MS), first.wrapping_sub(1_000));
+    }
+
+    #[test]
+    fn a_clock_that_has_gone_on_is_left_alone() {
+        let start = Instant::now();
+        let mut map = TimestampMap::new(90_000);
+        map.map(1_000, start);
+        // Two seconds of the source's clock, of which the network swallows or adds some.
+        for late in [0, 80, 900] {
+            assert_eq!(map.restart(181_000, start + 2_000 * MS - late * MS), 0, "{late} ms");
+        }
+        assert_eq!(
+            map.restart(181_000, start + 3_100 * MS),
+            99_000,
+            "more than a second off is another clock"
+        );
     }
 
     #[test]

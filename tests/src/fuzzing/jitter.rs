@@ -24,7 +24,7 @@ impl Model {
         let step = (spacing - f64::from(timestamp.wrapping_sub(last))).rem_euclid(4_294_967_296.0);
         let step = step.min(4_294_967_296.0 - step);
         let limit = 5.0 * self.clock_rate;
-        if step < limit - 2.0 {
+        if step <= limit - 2.0 {
             self.jitter += (step - self.jitter) / 16.0;
         }
         // On the limit itself rounding decides, and the two may go apart.

@@ -2,16 +2,20 @@
 //!
 //! It comes into a room, publishes tracks, takes the consumers that it is offered, and comes back when its WebSocket breaks. What
 //! it does beyond that it is told by [`Order`]s.
-use std::collections::{BTreeMap, VecDeque};
+mod place;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sansfu::ortc::{DtlsParameters, IceParameters, RtpParameters};
+use sansfu::ortc::{DtlsParameters, HeaderExtensionUri, IceParameters, RtpParameters};
 use serde_json::{Value, json};
 
+use self::place::{Asked, Call, Transport};
 use super::consuming::Incoming;
 use super::media::congestion::TransportNumbers;
-use super::path::{Misbehaviour, Path, PathParameters, Received, Security};
+use super::media::feedback::FeedbackGenerator;
+use super::path::{Misbehaviour, Path, PathParameters, Security};
 use super::publishing::{Outgoing, TrackKind};
 use crate::sim::choice::Choices;
 use crate::sim::world::{Client, Heard, Said};
@@ -122,42 +126,6 @@ pub struct Caller {
     said: VecDeque<Said>,
     complaints: Vec<Complaint>,
     has_lied: bool,
-}
-
-/// Being in a room, or on the way into it.
-#[derive(Debug)]
-struct Call {
-    room_id: String,
-    wanted: Vec<TrackKind>,
-    open: bool,
-    joined: bool,
-    requests: u64,
-    pending: BTreeMap<u64, Asked>,
-    sending: Option<Transport>,
-    receiving: Option<Transport>,
-    outgoing: Vec<Outgoing>,
-    incoming: BTreeMap<String, Incoming>,
-}
-
-#[derive(Debug)]
-struct Transport {
-    id: String,
-    local: SocketAddr,
-    server: SocketAddr,
-    path: Path,
-    /// Transport-wide sequence numbers, shared by all that it sends.
-    numbers: TransportNumbers,
-}
-
-/// What an answer will be to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
-    Capabilities,
-    Transport { sending: bool },
-    Join,
-    Produce { track: u32 },
-    RestartIce { sending: bool },
-    Else,
 }
 
 impl Caller {
@@ -487,7 +455,14 @@ impl Caller {
         let id = data["id"].as_str().unwrap_or_default().to_owned();
         let connect = json!({ "transportId": id, "dtlsParameters": path.local_dtls_parameters() });
         if let Some(call) = &mut self.call {
-            let transport = Some(Transport { id, local, server, path, numbers: TransportNumbers::default() });
+            let transport = Some(Transport {
+                id,
+                local,
+                server,
+                path,
+                numbers: TransportNumbers::default(),
+                feedback: None,
+            });
             *(if sending { &mut call.sending } else { &mut call.receiving }) = transport;
         }
         self.ask("connectWebRtcTransport", connect, Asked::Else);
@@ -521,8 +496,15 @@ impl Caller {
         let data = &frame["data"];
         let answer = json!({ "response": true, "id": frame["id"], "ok": true, "data": {} });
         let parameters = serde_json::from_value::<RtpParameters>(data["rtpParameters"].clone());
+        let extension =
+            |parameters: &RtpParameters| parameters.header_extension_id(HeaderExtensionUri::TransportCc);
+        let extension = parameters.as_ref().ok().and_then(extension);
         let incoming = parameters.ok().and_then(|parameters| Incoming::new(now, data, &parameters));
         let Some(call) = &mut self.call else { return };
+        if let (Some(transport), Some(id)) = (&mut call.receiving, extension) {
+            let ssrc = self.config.index + 1;
+            transport.feedback.get_or_insert_with(|| FeedbackGenerator::new(id, ssrc));
+        }
         match (incoming, data["id"].as_str()) {
             (Some(incoming), Some(id)) => {
                 call.incoming.insert(id.to_owned(), incoming);
@@ -579,109 +561,6 @@ impl Client for Caller {
         let call_at = self.call.as_mut().and_then(|call| call.poll(now, said_later, complaints));
         said.extend(self.said.drain(..));
         [call_at, self.reopen_at].into_iter().flatten().min()
-    }
-}
-
-impl Call {
-    fn new(room_id: String, wanted: Vec<TrackKind>) -> Self {
-        Call {
-            room_id,
-            wanted,
-            open: false,
-            joined: false,
-            requests: 0,
-            pending: BTreeMap::new(),
-            sending: None,
-            receiving: None,
-            outgoing: Vec::new(),
-            incoming: BTreeMap::new(),
-        }
-    }
-
-    fn transport(&self, sending: bool) -> Option<&Transport> {
-        if sending { self.sending.as_ref() } else { self.receiving.as_ref() }
-    }
-
-    fn transport_mut(&mut self, sending: bool) -> Option<&mut Transport> {
-        if sending { self.sending.as_mut() } else { self.receiving.as_mut() }
-    }
-
-    fn received(&mut self, now: Instant, sending: bool, received: &Received) -> Result<(), Complaint> {
-        match (sending, received) {
-            (true, Received::Rtcp(bytes)) => {
-                for outgoing in &mut self.outgoing {
-                    outgoing.sender.handle_rtcp(now, bytes);
-                }
-                Ok(())
-            }
-            (true, Received::Rtp(_)) => Err(Complaint::new("RTP on a transport that only sends".to_owned())),
-            (false, Received::Rtcp(bytes)) => {
-                for incoming in self.incoming.values_mut() {
-                    incoming.receiver.handle_rtcp(now, bytes);
-                }
-                Ok(())
-            }
-            (false, Received::Rtp(bytes)) => {
-                let ssrc = bytes.get(8..12).and_then(|ssrc| Some(u32::from_be_bytes(ssrc.try_into().ok()?)));
-                let has_ssrc = |incoming: &&mut Incoming| ssrc.is_some_and(|ssrc| incoming.has_ssrc(ssrc));
-                let incoming = self.incoming.values_mut().find(has_ssrc);
-                // What was sent before its consumer was closed may come after the news of that.
-                incoming.map_or(Ok(()), |incoming| incoming.handle_rtp(now, bytes))
-            }
-        }
-    }
-
-    fn poll(
-        &mut self,
-        now: Instant,
-        said: &mut VecDeque<Said>,
-        complaints: &mut Vec<Complaint>,
-    ) -> Option<Instant> {
-        let mut deadline: Option<Instant> = None;
-        let mut wake = |at: Option<Instant>| deadline = [deadline, at].into_iter().flatten().min();
-        let mut packets = Vec::new();
-        if let Some(transport) = self.sending.as_mut() {
-            transport.path.handle_timeout(now);
-            let connected = transport.path.is_connected();
-            for outgoing in self.outgoing.iter_mut().filter(|_| connected) {
-                outgoing.sender.poll(now, &mut packets);
-                wake(outgoing.sender.deadline());
-            }
-            transport.send(&mut packets);
-            transport.flush(said);
-            wake(transport.path.deadline());
-        }
-        if let Some(transport) = self.receiving.as_mut() {
-            transport.path.handle_timeout(now);
-            let connected = transport.path.is_connected();
-            for incoming in self.incoming.values_mut().filter(|_| connected) {
-                complaints.extend(incoming.poll(now, &mut packets).err());
-                wake(Some(incoming.receiver.deadline()));
-            }
-            transport.send(&mut packets);
-            transport.flush(said);
-            wake(transport.path.deadline());
-        }
-        deadline
-    }
-}
-
-impl Transport {
-    fn send(&mut self, packets: &mut Vec<Vec<u8>>) {
-        for packet in packets.drain(..) {
-            // RFC 5761 section 4.
-            if packet.get(1).is_some_and(|kind| (192..=223).contains(kind)) {
-                self.path.send_rtcp(&packet);
-            } else {
-                self.path.send_rtp(&packet);
-            }
-        }
-    }
-
-    fn flush(&mut self, said: &mut VecDeque<Said>) {
-        while let Some(bytes) = self.path.poll_transmit() {
-            said.push_back(Said::Datagram { local: self.local, to: self.server, bytes });
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The receiving side of a consumer: what a browser's `RTCRtpReceiver` does with the packets, and a judge of them.
 //!
-//! ```ignore
+//! ```text
 //! let mut receiver = RtpReceiver::new(&consumer_parameters, spec, now);
 //! receiver.handle_rtp(now, &packet)?;   // Err: a rule was broken
 //! receiver.handle_rtcp(now, &compound);

@@ -1,6 +1,6 @@
 //! The sending side of a track: what a browser's `RTCRtpSender` puts on the wire, in the clear.
 //!
-//! ```ignore
+//! ```text
 //! let mut sender = RtpSender::new(TrackSpec::vp8(1), client_seed, start);
 //! // `produce` with spec.rtp_parameters(client_seed), then whenever sender.deadline() is reached:
 //! sender.poll(now, &mut packets);      // RTP and RTCP datagrams, to be protected and sent

@@ -68,7 +68,9 @@ impl OrderRules {
             return false;
         }
         let same_encoding = before.marks.encoding == now.marks.encoding;
-        let other_numbers = || !before.marks.is_last() || self.check_picture_numbers(before, now).is_err();
+        // A picture may be left in the middle; its end would have had the marker.
+        let cut_short = !before.marks.is_last() || self.codec.is_video() && !before.packet.marker;
+        let other_numbers = || cut_short || self.check_picture_numbers(before, now).is_err();
         let differs =
             same_encoding && before.timestamp_offset != now.timestamp_offset || !gap && other_numbers();
         self.restarts -= u32::from(differs);

@@ -1,0 +1,166 @@
+//! A caller's place in a room: its transports and what flows on them.
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Complaint;
+use crate::peer::consuming::Incoming;
+use crate::peer::media::congestion::TransportNumbers;
+use crate::peer::media::feedback::FeedbackGenerator;
+use crate::peer::path::{Path, Received};
+use crate::peer::publishing::{Outgoing, TrackKind};
+use crate::sim::world::Said;
+
+/// Being in a room, or on the way into it.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) room_id: String,
+    pub(super) wanted: Vec<TrackKind>,
+    pub(super) open: bool,
+    pub(super) joined: bool,
+    pub(super) requests: u64,
+    pub(super) pending: BTreeMap<u64, Asked>,
+    pub(super) sending: Option<Transport>,
+    pub(super) receiving: Option<Transport>,
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) incoming: BTreeMap<String, Incoming>,
+}
+
+/// The client's end of a transport.
+#[derive(Debug)]
+pub(super) struct Transport {
+    pub(super) id: String,
+    pub(super) local: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) path: Path,
+    /// Transport-wide sequence numbers, shared by all that it sends.
+    pub(super) numbers: TransportNumbers,
+    /// Tells the server when its packets came, once the first consumer has said how they are numbered.
+    pub(super) feedback: Option<FeedbackGenerator>,
+}
+
+/// What an answer will be to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    Capabilities,
+    Transport { sending: bool },
+    Join,
+    Produce { track: u32 },
+    RestartIce { sending: bool },
+    Else,
+}
+
+impl Call {
+    pub(super) fn new(room_id: String, wanted: Vec<TrackKind>) -> Self {
+        Call {
+            room_id,
+            wanted,
+            open: false,
+            joined: false,
+            requests: 0,
+            pending: BTreeMap::new(),
+            sending: None,
+            receiving: None,
+            outgoing: Vec::new(),
+            incoming: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn transport(&self, sending: bool) -> Option<&Transport> {
+        if sending { self.sending.as_ref() } else { self.receiving.as_ref() }
+    }
+
+    pub(super) fn transport_mut(&mut self, sending: bool) -> Option<&mut Transport> {
+        if sending { self.sending.as_mut() } else { self.receiving.as_mut() }
+    }
+
+    pub(super) fn received(
+        &mut self,
+        now: Instant,
+        sending: bool,
+        received: &Received,
+    ) -> Result<(), Complaint> {
+        match (sending, received) {
+            (true, Received::Rtcp(bytes)) => {
+                for outgoing in &mut self.outgoing {
+                    outgoing.sender.handle_rtcp(now, bytes);
+                }
+                Ok(())
+            }
+            (true, Received::Rtp(_)) => Err(Complaint::new("RTP on a transport that only sends".to_owned())),
+            (false, Received::Rtcp(bytes)) => {
+                for incoming in self.incoming.values_mut() {
+                    incoming.receiver.handle_rtcp(now, bytes);
+                }
+                Ok(())
+            }
+            (false, Received::Rtp(bytes)) => {
+                if let Some(feedback) = self.receiving.as_mut().and_then(|own| own.feedback.as_mut()) {
+                    feedback.on_rtp(now, bytes);
+                }
+                let ssrc = bytes.get(8..12).and_then(|ssrc| Some(u32::from_be_bytes(ssrc.try_into().ok()?)));
+                let has_ssrc = |incoming: &&mut Incoming| ssrc.is_some_and(|ssrc| incoming.has_ssrc(ssrc));
+                let incoming = self.incoming.values_mut().find(has_ssrc);
+                // What was sent before its consumer was closed may come after the news of that.
+                incoming.map_or(Ok(()), |incoming| incoming.handle_rtp(now, bytes))
+            }
+        }
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        said: &mut VecDeque<Said>,
+        complaints: &mut Vec<Complaint>,
+    ) -> Option<Instant> {
+        let mut deadline: Option<Instant> = None;
+        let mut wake = |at: Option<Instant>| deadline = [deadline, at].into_iter().flatten().min();
+        let mut packets = Vec::new();
+        if let Some(transport) = self.sending.as_mut() {
+            transport.path.handle_timeout(now);
+            let connected = transport.path.is_connected();
+            for outgoing in self.outgoing.iter_mut().filter(|_| connected) {
+                outgoing.sender.poll(now, &mut packets);
+                wake(outgoing.sender.deadline());
+            }
+            transport.send(&mut packets);
+            transport.flush(said);
+            wake(transport.path.deadline());
+        }
+        if let Some(transport) = self.receiving.as_mut() {
+            transport.path.handle_timeout(now);
+            let connected = transport.path.is_connected();
+            for incoming in self.incoming.values_mut().filter(|_| connected) {
+                complaints.extend(incoming.poll(now, &mut packets).err());
+                wake(Some(incoming.receiver.deadline()));
+            }
+            if let Some(feedback) = &mut transport.feedback {
+                feedback.poll(now, &mut packets);
+                wake(feedback.deadline());
+            }
+            transport.send(&mut packets);
+            transport.flush(said);
+            wake(transport.path.deadline());
+        }
+        deadline
+    }
+}
+
+impl Transport {
+    pub(super) fn send(&mut self, packets: &mut Vec<Vec<u8>>) {
+        for packet in packets.drain(..) {
+            // RFC 5761 section 4.
+            if packet.get(1).is_some_and(|kind| (192..=223).contains(kind)) {
+                self.path.send_rtcp(&packet);
+            } else {
+                self.path.send_rtp(&packet);
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self, said: &mut VecDeque<Said>) {
+        while let Some(bytes) = self.path.poll_transmit() {
+            said.push_back(Said::Datagram { local: self.local, to: self.server, bytes });
+        }
+    }
+}
