@@ -6,11 +6,29 @@ use sansfu::dtls::{ConnectionOutput, DtlsBackend, DtlsConnection, DtlsFailure, D
 use sansfu::ortc::{DtlsFingerprint, FingerprintAlgorithm};
 use sansfu::srtp::SrtpProfile;
 
-/// The certificate that everybody has.
-const CERTIFICATE: &[u8] = b"not a certificate";
+/// A number by which an endpoint is told from others. It stands for a certificate: who has another one than was signalled is
+/// refused, so that clients that change places in mid-handshake are not taken for each other.
+pub type Identity = [u8; 8];
 
-/// What goes over the wire, each way: a record of the type "handshake" with nothing useful in it.
-pub const HELLO: [u8; 16] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
+/// The identity of who needs none.
+const NOBODY: Identity = [0; 8];
+
+/// What goes over the wire: a record of the type "handshake" with the client's identity in it. The server's answer is the same.
+pub fn hello(client: Identity) -> [u8; HELLO_LEN] {
+    let mut hello = [0; HELLO_LEN];
+    hello[..HEADER.len()].copy_from_slice(&HEADER);
+    hello[HEADER.len()..].copy_from_slice(&client);
+    hello
+}
+
+/// What the owner of an identity signals.
+pub fn fingerprint_of(identity: Identity) -> Option<DtlsFingerprint> {
+    fingerprint(FingerprintAlgorithm::Sha256, &identity)
+}
+
+/// The header of the record: type, version, epoch, sequence number, length.
+const HEADER: [u8; 13] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8];
+const HELLO_LEN: usize = HEADER.len() + NOBODY.len();
 
 /// What the handshake would export for `profile` (RFC 5764 section 4.2).
 pub fn keying_material(profile: SrtpProfile) -> Vec<u8> {
@@ -28,15 +46,14 @@ pub struct FixedDtls {
 impl FixedDtls {
     /// Keys for `profile`.
     pub fn new(profile: SrtpProfile) -> Self {
-        let fingerprints = fingerprint(FingerprintAlgorithm::Sha256, CERTIFICATE).into_iter().collect();
-        FixedDtls { profile, fingerprints }
+        FixedDtls { profile, fingerprints: fingerprint_of(NOBODY).into_iter().collect() }
     }
 }
 
 impl DtlsBackend for FixedDtls {
     fn connect(&self, role: DtlsRole, _now: Instant) -> Box<dyn DtlsConnection> {
         let step = if role == DtlsRole::Client { Step::SayHello } else { Step::Wait };
-        Box::new(FixedConnection { role, profile: self.profile, step })
+        Box::new(FixedConnection { role, profile: self.profile, step, client: NOBODY })
     }
 
     fn fingerprints(&self) -> &[DtlsFingerprint] {
@@ -49,6 +66,8 @@ struct FixedConnection {
     role: DtlsRole,
     profile: SrtpProfile,
     step: Step,
+    /// Who said hello to the server.
+    client: Identity,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,14 +84,19 @@ enum Step {
 
 impl DtlsConnection for FixedConnection {
     fn handle_datagram(&mut self, _now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        if datagram == HELLO {
-            self.step = match (self.step, self.role) {
-                (Step::Wait, DtlsRole::Server) => Step::SayHello,
-                (Step::Wait, DtlsRole::Client) => Step::ShowCertificate,
-                (Step::Done, DtlsRole::Server) => Step::AnswerAgain,
-                (step, _) => step,
-            };
-        }
+        let Some(client) = datagram.strip_prefix(&HEADER).and_then(|identity| identity.try_into().ok())
+        else {
+            return Ok(());
+        };
+        self.step = match (self.step, self.role) {
+            (Step::Wait, DtlsRole::Server) => {
+                self.client = client;
+                Step::SayHello
+            }
+            (Step::Wait, DtlsRole::Client) => Step::ShowCertificate,
+            (Step::Done, DtlsRole::Server) if self.client == client => Step::AnswerAgain,
+            (step, _) => step,
+        };
         Ok(())
     }
 
@@ -96,13 +120,21 @@ impl DtlsConnection for FixedConnection {
                     (_, DtlsRole::Server) => Step::ShowCertificate,
                     (_, DtlsRole::Client) => Step::Wait,
                 };
-                let Some(packet) = buffer.get_mut(..HELLO.len()) else {
-                    return ConnectionOutput::BufferTooSmall(HELLO.len());
+                let Some(packet) = buffer.get_mut(..HELLO_LEN) else {
+                    return ConnectionOutput::BufferTooSmall(HELLO_LEN);
                 };
-                packet.copy_from_slice(&HELLO);
+                packet.copy_from_slice(&hello(self.client));
                 (next, ConnectionOutput::Packet(packet))
             }
-            Step::ShowCertificate => (Step::GiveKeys, ConnectionOutput::PeerCertificate(CERTIFICATE)),
+            Step::ShowCertificate => {
+                let Some(certificate) = buffer.get_mut(..NOBODY.len()) else {
+                    return ConnectionOutput::BufferTooSmall(NOBODY.len());
+                };
+                // The server's is nobody's; so is that of a client that this backend is itself.
+                let peer = if self.role == DtlsRole::Server { self.client } else { NOBODY };
+                certificate.copy_from_slice(&peer);
+                (Step::GiveKeys, ConnectionOutput::PeerCertificate(certificate))
+            }
             Step::GiveKeys => {
                 let material = keying_material(self.profile);
                 let protection_profile = self.profile.protection_profile();

@@ -74,11 +74,12 @@ impl Router {
         for consumer_id in &producer.consumers {
             let Some(consumer) = self.consumers.get_mut(*consumer_id) else { continue };
             let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
-            if !transport.is_connected() {
-                continue;
-            }
+            // Also where nothing can be sent now: what is sent later must not follow what was before.
             if stored.restarted && consumer.encoding() == stored.encoding {
                 consumer.restart();
+            }
+            if !transport.is_connected() {
+                continue;
             }
             let waited = consumer.waits_for_start();
             if !forward(consumer, transport, stored, send_time, ctx) || !waited {

@@ -45,12 +45,14 @@ pub mod ring;
 pub mod rtcp;
 pub mod rtp;
 mod scene;
+pub mod sctp_streams;
 pub mod sdp;
 pub mod seq;
 pub mod sequence_map;
 pub mod server;
 pub mod sfu;
 pub mod srtp;
+pub mod srtp_parameters;
 pub mod store;
 pub mod stun;
 pub mod timer;
@@ -86,12 +88,14 @@ pub use remb::remb;
 pub use ring::ring;
 pub use rtcp::rtcp;
 pub use rtp::{rtp, rtp_writer};
+pub use sctp_streams::sctp_streams;
 pub use sdp::sdp;
 pub use seq::seq;
 pub use sequence_map::sequence_map;
 pub use server::server;
 pub use sfu::sfu;
 pub use srtp::srtp;
+pub use srtp_parameters::srtp_parameters;
 pub use store::store;
 pub use stun::stun;
 pub use timer::timer;
@@ -131,12 +135,14 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("rtcp", rtcp),
     ("rtp", rtp),
     ("rtp_writer", rtp_writer),
+    ("sctp_streams", sctp_streams),
     ("sdp", sdp),
     ("seq", seq),
     ("sequence_map", sequence_map),
     ("server", server),
     ("sfu", sfu),
     ("srtp", srtp),
+    ("srtp_parameters", srtp_parameters),
     ("store", store),
     ("stun", stun),
     ("timer", timer),

@@ -212,7 +212,9 @@ impl Caller {
     /// How far it has come, in words.
     pub fn describe(&self) -> String {
         let Some(call) = &self.call else { return "nowhere".to_owned() };
-        let state = |transport: &Option<Transport>| transport.as_ref().map(|own| own.path.state());
+        let state = |transport: &Option<Transport>| {
+            transport.as_ref().map(|own| (own.path.state(), own.path.mapped_address(), own.path.stats()))
+        };
         format!(
             "open {}, joined {}, sending {:?}, receiving {:?}, waits for {:?}",
             call.open,

@@ -18,12 +18,32 @@ pub enum TrackKind {
     Vp9Svc,
     /// H264, one encoding.
     H264,
+    /// VP8 whose packets are sent again as they are, without RTX.
+    Vp8WithoutRtx,
+    /// VP8, three encodings told apart by SSRC, as version 2 of `mediasoup-client` sends them.
+    Vp8SimulcastBySsrc,
+    /// H264, two encodings.
+    H264Simulcast,
+    /// AV1, one encoding.
+    Av1,
+    /// AV1 with two spatial and three temporal layers.
+    Av1Svc,
 }
 
 impl TrackKind {
     /// All of them.
-    pub const ALL: [TrackKind; 5] =
-        [TrackKind::Opus, TrackKind::Vp8, TrackKind::Vp8Simulcast, TrackKind::Vp9Svc, TrackKind::H264];
+    pub const ALL: [TrackKind; 10] = [
+        TrackKind::Opus,
+        TrackKind::Vp8,
+        TrackKind::Vp8Simulcast,
+        TrackKind::Vp9Svc,
+        TrackKind::H264,
+        TrackKind::Vp8WithoutRtx,
+        TrackKind::Vp8SimulcastBySsrc,
+        TrackKind::H264Simulcast,
+        TrackKind::Av1,
+        TrackKind::Av1Svc,
+    ];
 
     /// The track of this kind with an id.
     pub fn spec(self, id: u32) -> TrackSpec {
@@ -33,6 +53,13 @@ impl TrackKind {
             TrackKind::Vp8Simulcast => TrackSpec::vp8_simulcast(id, 3, Layers::of(1, 3, false)),
             TrackKind::Vp9Svc => TrackSpec::vp9_svc(id, Layers::of(3, 3, true)),
             TrackKind::H264 => TrackSpec::h264(id),
+            TrackKind::Vp8WithoutRtx => TrackSpec::vp8(id).without_rtx(),
+            TrackKind::Vp8SimulcastBySsrc => {
+                TrackSpec::vp8_simulcast(id, 3, Layers::of(1, 3, false)).by_ssrc()
+            }
+            TrackKind::H264Simulcast => TrackSpec::h264_simulcast(id, 2),
+            TrackKind::Av1 => TrackSpec::av1(id),
+            TrackKind::Av1Svc => TrackSpec::av1_svc(id, Layers::of(2, 3, true)),
         }
     }
 

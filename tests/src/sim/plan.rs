@@ -256,6 +256,10 @@ impl Plan {
             let host = choices.below(host_count);
             actions.push(Timed { at, host, action: draw_action(choices, &weights, rooms) });
         }
+        // Drawn last, so that they shift nothing: the seeds that found something stay what they were.
+        if choices.chance(400) {
+            actions.iter_mut().for_each(|timed| vary_tracks(choices, &mut timed.action));
+        }
         actions.sort_by_key(|timed| timed.at);
         Plan { seed, workers, security, hosts, rooms, duration, actions }
     }
@@ -398,6 +402,30 @@ fn draw_tracks(choices: &mut Choices<'_>) -> Vec<TrackKind> {
 fn draw_video(choices: &mut Choices<'_>) -> TrackKind {
     use TrackKind::{H264, Vp8, Vp8Simulcast, Vp9Svc};
     choices.pick(&[Vp8, Vp8, Vp8Simulcast, Vp9Svc, H264])
+}
+
+/// Rarer kinds in place of the usual ones.
+fn vary_tracks(choices: &mut Choices<'_>, action: &mut Action) {
+    use TrackKind::{
+        Av1, Av1Svc, H264, H264Simulcast, Vp8, Vp8Simulcast, Vp8SimulcastBySsrc, Vp8WithoutRtx, Vp9Svc,
+    };
+    let tracks = match action {
+        Action::Join { tracks, .. } => tracks.as_mut_slice(),
+        Action::Publish(track) => std::slice::from_mut(track),
+        _ => return,
+    };
+    for track in tracks {
+        let rarer: &[TrackKind] = match track {
+            Vp8 => &[Vp8WithoutRtx, Av1],
+            Vp8Simulcast => &[Vp8SimulcastBySsrc, H264Simulcast],
+            Vp9Svc => &[Av1Svc],
+            H264 => &[H264Simulcast],
+            _ => continue,
+        };
+        if choices.chance(500) {
+            *track = choices.pick(rarer);
+        }
+    }
 }
 
 /// How often each kind of action is drawn: a swarm has only some of them (Groce et al., "Swarm testing", 2012).

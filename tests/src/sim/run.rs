@@ -193,7 +193,8 @@ fn first_starved(world: &CallWorld) -> Option<String> {
                 && !is_fresh(incoming, world.now)
                 && !liars.contains(&owner(incoming.track_id()))
             {
-                return Some(format!("{}, consumer {id}: {}", client.peer_id(), incoming.describe()));
+                let (peer, state) = (client.peer_id(), client.describe());
+                return Some(format!("{peer}, consumer {id}: {}; {state}", incoming.describe()));
             }
         }
     }

@@ -335,7 +335,9 @@ impl Chunk {
     /// Bytes of delta that the symbols left ask for. `None` if one of them is reserved.
     fn deltas_len(mut self) -> Option<usize> {
         if let ChunkForm::Run(symbol) = self.form {
-            return (symbol != Symbol::Reserved).then(|| symbol.delta_len() * usize::from(self.len));
+            // A run of length 0 says nothing, of whatever.
+            let meaningful = symbol != Symbol::Reserved || self.len == 0;
+            return meaningful.then(|| symbol.delta_len() * usize::from(self.len));
         }
         let mut total = 0;
         while self.len > 0 {

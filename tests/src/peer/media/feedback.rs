@@ -10,6 +10,8 @@ use crate::peer::rtp::{RtpPacket, extend};
 const INTERVAL: Duration = Duration::from_millis(50);
 /// Most packets that one feedback packet tells of; more than that apart is no loss but another beginning.
 const MAX_STATUSES: u64 = 1_000;
+/// What came longer than that before the newest packet is no longer told of: a delta reaches 8 s.
+const MAX_AGE_US: i64 = 4_000_000;
 /// Where the reference time counts from, ahead of the first packet, in microseconds: any but 0 will do.
 const FIRST_ARRIVAL_US: i64 = 1_000_000;
 
@@ -73,9 +75,10 @@ impl FeedbackGenerator {
         self.due_at = None;
         let Some(base) = self.next_base else { return };
         let base = base.max((self.highest + 1).saturating_sub(MAX_STATUSES));
+        let newest_us = self.arrived.values().copied().max().unwrap_or(0);
         let arrival = |number: u64| match self.arrived.get(&number) {
-            Some(&at_us) => Arrival::AtTick(tick_of_us(at_us)),
-            None => Arrival::Lost,
+            Some(&at_us) if newest_us - at_us <= MAX_AGE_US => Arrival::AtTick(tick_of_us(at_us)),
+            _ => Arrival::Lost,
         };
         let feedback = TransportFeedback {
             sender_ssrc: self.sender_ssrc,

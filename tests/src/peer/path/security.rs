@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use sansfu::dtls::{DtlsBackend as _, DtlsVersions};
+use sansfu::dtls::DtlsVersions;
 use sansfu::ortc::{DtlsFingerprint, DtlsParameters, DtlsRole};
 use sansfu::srtp::SrtpProfile;
 
 use super::handshake::Handshake;
-use crate::fixed_dtls::{FixedDtls, HELLO, keying_material};
+use crate::fixed_dtls::{Identity, fingerprint_of, hello, keying_material};
 
 /// The time between two hellos until one is answered.
 const HELLO_INTERVAL: Duration = Duration::from_millis(200);
@@ -83,8 +83,8 @@ impl Association {
             Security::Dtls { role, versions } => {
                 Association::Dtls(Box::new(Handshake::new(now, role, versions, fingerprints, seed)))
             }
-            Security::Agreed { profile } => Association::Hello(Hello::new(Some(profile))),
-            Security::None => Association::Hello(Hello::new(None)),
+            Security::Agreed { profile } => Association::Hello(Hello::new(Some(profile), seed)),
+            Security::None => Association::Hello(Hello::new(None, seed)),
         }
     }
 
@@ -94,7 +94,7 @@ impl Association {
             Association::Dtls(handshake) => handshake.local_parameters(),
             Association::Hello(hello) => DtlsParameters {
                 role: DtlsRole::Client,
-                fingerprints: FixedDtls::new(hello.shape()).fingerprints().to_vec(),
+                fingerprints: fingerprint_of(hello.identity).into_iter().collect(),
             },
         }
     }
@@ -146,14 +146,15 @@ impl Association {
     pub(super) fn abandoned_hello(&self, now: Instant, seed: u64) -> Vec<Vec<u8>> {
         match self {
             Association::Dtls(handshake) => handshake.abandoned_hello(now, seed),
-            Association::Hello(_) => vec![HELLO.to_vec()],
+            Association::Hello(_) => vec![hello(seed.to_be_bytes()).to_vec()],
         }
     }
 }
 
-/// The client of [`FixedDtls`].
+/// The client of [`FixedDtls`](crate::fixed_dtls::FixedDtls).
 #[derive(Debug)]
 pub(super) struct Hello {
+    identity: Identity,
     profile: Option<SrtpProfile>,
     next_at: Option<Instant>,
     has_begun: bool,
@@ -162,8 +163,15 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    fn new(profile: Option<SrtpProfile>) -> Self {
-        Hello { profile, next_at: None, has_begun: false, is_connected: false, outputs: VecDeque::new() }
+    fn new(profile: Option<SrtpProfile>, seed: u64) -> Self {
+        Hello {
+            identity: seed.to_be_bytes(),
+            profile,
+            next_at: None,
+            has_begun: false,
+            is_connected: false,
+            outputs: VecDeque::new(),
+        }
     }
 
     fn start(&mut self, now: Instant) {
@@ -175,7 +183,7 @@ impl Hello {
     }
 
     fn handle_datagram(&mut self, bytes: &[u8]) {
-        if bytes == HELLO && self.has_begun && !self.is_connected {
+        if bytes == hello(self.identity) && self.has_begun && !self.is_connected {
             self.is_connected = true;
             self.next_at = None;
             let material = keying_material(self.shape());
@@ -190,7 +198,7 @@ impl Hello {
     fn handle_timeout(&mut self, now: Instant) {
         if self.next_at.is_some_and(|at| at <= now) {
             self.next_at = Some(now + HELLO_INTERVAL);
-            self.outputs.push_back(SecurityOutput::Packet(HELLO.to_vec()));
+            self.outputs.push_back(SecurityOutput::Packet(hello(self.identity).to_vec()));
         }
     }
 
