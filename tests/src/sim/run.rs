@@ -250,7 +250,7 @@ fn build(plan: &Plan) -> CallWorld {
         let client = Caller::new(CallerConfig {
             peer_id: format!("peer-{index}"),
             index: index as u32,
-            security: security.clone(),
+            security,
             seed,
             lacks: host.lacks.clone(),
         });

@@ -420,7 +420,7 @@ impl Node {
             Told::Opened { session, room_id, peer_id } => Input::Opened { session, room_id, peer_id },
             Told::Message { session, text } => Input::Message { session, text },
             Told::Closed { session } => Input::Closed { session },
-            Told::Http { exchange, request } => Input::Http { exchange, request: request.clone() },
+            Told::Http { exchange, request } => Input::Http { exchange, request: *request },
         };
         self.server.handle_input(now, input);
     }

@@ -233,7 +233,7 @@ impl RoomsModel {
 
     fn joined(&mut self, session: SessionId, data: &Value) -> Vec<Expected> {
         let codecs = data["rtpCapabilities"]["codecs"].as_array();
-        let receives = codecs.map(|codecs| codecs.iter().map(|codec| mime_type(codec)).collect());
+        let receives = codecs.map(|codecs| codecs.iter().map(mime_type).collect());
         let Some((room_id, peer_id)) = self.sessions.get(&session).cloned() else { return Vec::new() };
         if let Some(peer) = self.peer_mut(session) {
             peer.joined = true;
