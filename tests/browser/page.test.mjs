@@ -77,6 +77,8 @@ class Person {
     await until(`${this.name} has ${other.name}'s picture`, async () => (await this.tileOf(other.id))?.hasPicture, { timeoutMs: 30_000 });
     await this.countPictures(other.id);
     await untilRises(`${this.name}: pictures of ${other.name} shown`, () => this.shownPictures(other.id));
+    // A tile that has just been made anew has none before the page has looked for the first time.
+    await until(`${this.name} has statistics of ${other.name}`, async () => (await this.tileOf(other.id))?.stats);
     await untilRises(`${this.name}: pictures of ${other.name} decoded`, async () => (await this.tileOf(other.id)).stats.framesDecoded);
     const energy = async () => (await this.tileOf(other.id)).stats.totalAudioEnergy;
     await untilRises(`${this.name}: sound energy of ${other.name}`, energy, { by: 0.0005, timeoutMs: 30_000 });

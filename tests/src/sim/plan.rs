@@ -135,7 +135,7 @@ pub enum Fault {
     Duplication,
     /// Datagrams that are overtaken.
     Reordering,
-    /// Narrow links with queues.
+    /// Narrow links with queues, and short datagrams.
     Rate,
     /// Flipped bits.
     Corruption,
@@ -238,7 +238,7 @@ impl Plan {
         let has = |fault| faults.contains(&(fault, true));
         let host_count = choices.between(2, 5);
         let rooms = if choices.chance(300) { 2 } else { 1 };
-        let hosts = (0..host_count).map(|_| HostPlan::draw(choices, &has)).collect();
+        let mut hosts: Vec<HostPlan> = (0..host_count).map(|_| HostPlan::draw(choices, &has)).collect();
         let duration = Duration::from_secs(u64::from(choices.between(5, MAX_SECONDS)));
         let weights = draw_weights(choices, &has);
         let mut actions: Vec<Timed> = (0..host_count)
@@ -257,6 +257,9 @@ impl Plan {
             actions.push(Timed { at, host, action: draw_action(choices, &weights, rooms) });
         }
         // Drawn last, so that they shift nothing: the seeds that found something stay what they were.
+        if has(Fault::Rate) {
+            hosts.iter_mut().for_each(|host| host.link.mtu = choices.pick(&[None, Some(1_280), Some(1_400)]));
+        }
         if choices.chance(400) {
             actions.iter_mut().for_each(|timed| vary_tracks(choices, &mut timed.action));
         }
@@ -338,7 +341,7 @@ impl HostPlan {
             Fault::Jitter => self.link.jitter = plain.jitter,
             Fault::Duplication => self.link.duplicate = plain.duplicate,
             Fault::Reordering => self.link.reorder = plain.reorder,
-            Fault::Rate => self.link.rate_bps = plain.rate_bps,
+            Fault::Rate => (self.link.rate_bps, self.link.mtu) = (plain.rate_bps, plain.mtu),
             Fault::Corruption => self.link.corrupt = plain.corrupt,
             Fault::Nat => self.nat = open_nat(),
             Fault::Outage | Fault::Death | Fault::Hostility => {}
