@@ -61,6 +61,8 @@ pub struct Consumer {
     encoding: u8,
     /// Nothing flows until a packet that a decoder can start with.
     waits_for_start: bool,
+    /// The source has begun anew: its numbers do not compare with those before.
+    is_new_source: bool,
     starts_with_keyframe: bool,
     resend_log: Option<ResendLog>,
 }
@@ -136,6 +138,7 @@ impl Consumer {
             codecs,
             encoding: 0,
             waits_for_start: true,
+            is_new_source: true,
             starts_with_keyframe: producer.tells_keyframes(),
             resend_log: (uses_nack && rtx_ssrc.is_none()).then(ResendLog::default),
             rtp_parameters: parameters,
@@ -156,10 +159,12 @@ impl Consumer {
         let codec = self.codecs.iter().find(|codec| codec.stored == meta.payload_type)?;
         let payload_type = codec.sent;
         if self.waits_for_start {
-            if packet.payload_len == 0 || (self.starts_with_keyframe && !meta.keyframe) {
+            // What was overtaken before a pause by what has been sent must not follow it after the pause.
+            let is_late = !self.is_new_source && self.sequence.is_late(meta.ext_seq);
+            if is_late || packet.payload_len == 0 || (self.starts_with_keyframe && !meta.keyframe) {
                 return None;
             }
-            self.waits_for_start = false;
+            (self.waits_for_start, self.is_new_source) = (false, false);
             let timestamp_offset = self.timestamps.restart(meta.timestamp, meta.received_at);
             self.sequence.restart(meta.ext_seq, u16::from(packet.encoding), timestamp_offset);
         }
@@ -259,7 +264,7 @@ impl Consumer {
 
     /// The source begins anew under other numbers: nothing flows until a packet that a decoder can start with.
     pub fn restart(&mut self) {
-        self.waits_for_start = true;
+        (self.waits_for_start, self.is_new_source) = (true, true);
     }
 
     /// Whether nothing flows until a packet that a decoder can start with.

@@ -141,6 +141,11 @@ impl SequenceMap {
         })
     }
 
+    /// Whether an input is older than another one of the current source that has been mapped or dropped.
+    pub fn is_late(&self, in_seq: u64) -> bool {
+        in_seq < self.next_in
+    }
+
     /// The highest output given; one below the first one before that.
     pub fn highest_out(&self) -> u64 {
         self.next_out.saturating_sub(1)

@@ -200,3 +200,15 @@ fn agrees_with_a_naive_list_under_random_orders() {
         }
     }
 }
+
+#[test]
+fn what_is_older_than_the_newest_of_its_source_is_late() {
+    let mut map = SequenceMap::new(7);
+    assert!(!map.is_late(0), "nothing has come");
+    map.restart(100, 0, 0);
+    map.map(104);
+    map.drop(105);
+    assert!(map.is_late(104) && map.is_late(105) && !map.is_late(106));
+    map.restart(50, 1, 0);
+    assert!(!map.is_late(50) && map.is_late(49), "another source, other numbers");
+}

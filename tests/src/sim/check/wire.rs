@@ -37,7 +37,7 @@ pub struct WireRules {
     pub expects_no_gaps: bool,
     /// The username fragments with which each address has proved itself: clients that change places use one by turns.
     proved: BTreeMap<SocketAddr, BTreeSet<String>>,
-    /// When the last valid request for each transport came.
+    /// When the last valid request for each transport was answered.
     consents: BTreeMap<String, Instant>,
     streams: BTreeMap<u32, Stream>,
     control_indices: BTreeSet<(u32, [u8; 4])>,
@@ -60,7 +60,11 @@ impl WireRules {
             let fragment = stun.fragment.clone().unwrap_or_default();
             let valid = model.ice_password(&fragment).is_some_and(|known| stun.is_made_with(bytes, known));
             if valid {
-                if let Some(transport) = model.transport_of(&fragment) {
+                // Requests that come from another's tuple are ignored until its hold has ended.
+                let answered = |done: &Done| matches!(done, Done::Datagram { bytes, .. } if bytes[0] < 4);
+                if let Some(transport) = model.transport_of(&fragment)
+                    && step.done.iter().any(answered)
+                {
                     self.consents.insert(transport.clone(), step.now);
                 }
                 self.proved.entry(*remote).or_default().insert(fragment);
