@@ -76,7 +76,11 @@ export class Server {
     this.#child = spawn(binary, [...settings.flat(), ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.#log += text));
+      stream.unref();
     }
+    // A server that a failed test has not stopped neither keeps its process from ending nor outlives it.
+    this.#child.unref();
+    process.once('exit', () => this.running && this.#child.kill('SIGKILL'));
     this.#ended = once(this.#child, 'exit');
   }
 
