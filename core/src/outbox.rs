@@ -18,6 +18,7 @@ use crate::ice::Tuple;
 use crate::id::{TransportId, tag};
 use crate::ring::Ring;
 use crate::stats::SfuStats;
+use crate::stream::frame::NumberOffsets;
 use crate::timer::TimerQueue;
 
 /// The largest number of datagrams in one transmit: the kernel's `UDP_MAX_SEGMENTS` is 64 on older kernels.
@@ -43,7 +44,7 @@ pub struct Outbox {
     pub clock: Clock,
 }
 
-/// A media packet as it was decided, 72 bytes.
+/// A media packet as it was decided, 80 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueuedPacket {
     /// Whose header extensions it gets.
@@ -70,6 +71,8 @@ pub struct QueuedPacket {
     pub transport_sequence: u16,
     /// The absolute send time (24 bits), where the extension is negotiated.
     pub abs_send_time: u32,
+    /// What is added to the numbers in the payload.
+    pub offsets: NumberOffsets,
 }
 
 /// What of a stored packet a queued packet carries.
@@ -81,6 +84,8 @@ pub enum Content {
     Empty,
     /// Its payload behind this original sequence number (RFC 4588 section 4).
     Retransmission(u16),
+    /// Nothing but this original sequence number: that packet was empty.
+    EmptyRetransmission(u16),
 }
 
 /// Rendered datagrams, in order.

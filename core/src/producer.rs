@@ -8,11 +8,12 @@ use crate::config::Config;
 use crate::event::ProducerScore;
 use crate::id::{ProducerId, tag};
 use crate::ortc::{HeaderExtensionUri, MediaKind, ProducerMapping, ProducerType, RtpParameters};
+use crate::stream::frame::FrameReader;
 use crate::stream::keyframe::KeyframeRequests;
 use crate::stream::receive::{ReceiveParams, ReceiveStream, Received};
 use crate::stream::rtx;
 use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore};
-use crate::wire::codec::{self, Codec};
+use crate::wire::codec::Codec;
 use crate::wire::rtp::RtpView;
 
 /// A media source of a router.
@@ -57,6 +58,9 @@ pub struct ProducerEncoding {
     pub store: PacketStore,
     /// When a keyframe may be asked for.
     pub key_frames: KeyframeRequests,
+    /// Packets have come lately.
+    pub is_live: bool,
+    frames: FrameReader,
     /// The score that was last reported.
     pub reported_score: u8,
     fir_sequence: u8,
@@ -149,6 +153,8 @@ impl Producer {
                 stream: None,
                 store: packet_store(params.kind, config),
                 key_frames: KeyframeRequests::new(params.key_frame_request_interval),
+                is_live: false,
+                frames: FrameReader::new(codecs.first().map_or(Codec::Other, |codec| codec.codec)),
                 reported_score: 0,
                 fir_sequence: 0,
             })
@@ -205,18 +211,20 @@ impl Producer {
             Received::Restarted { ext_seq } => (ext_seq, true),
             Received::Duplicate | Received::TooOld => return Reception::Discarded,
         };
-        let keyframe = codec::is_keyframe(codec.codec, payload).unwrap_or(false);
-        if keyframe {
+        received.is_live = true;
+        let (extensions, dependency_descriptor) = self.extensions.read(packet);
+        received.frames.set_codec(codec.codec);
+        let frame = received.frames.read(ext_seq, packet.marker(), payload, dependency_descriptor);
+        if frame.keyframe {
             received.key_frames.on_keyframe();
             stream.on_keyframe(ext_seq);
         }
-        let (extensions, dependency_descriptor) = self.extensions.read(packet);
         let meta = PacketMeta {
             ext_seq,
             timestamp: packet.timestamp(),
             marker: packet.marker(),
             payload_type: codec.mapped_payload_type,
-            keyframe,
+            frame,
             received_at: now,
             extensions,
         };
@@ -226,9 +234,27 @@ impl Producer {
         Reception::Stored(StoredPacketInfo { encoding, restarted, meta, payload_len: payload.len() })
     }
 
+    /// The timestamp that encoding `other` has for the instant at which `encoding` has `timestamp`, by the sender's reports.
+    pub fn aligned_timestamp(&self, encoding: u8, timestamp: u32, other: u8) -> Option<u32> {
+        let anchor = |index: u8| {
+            let stream = self.encodings.get(usize::from(index))?.stream.as_ref()?;
+            stream.sender_report_anchor().map(|anchor| (anchor, stream.clock_rate()))
+        };
+        let ((ntp, rtp), clock_rate) = anchor(encoding)?;
+        let ((other_ntp, other_rtp), _) = anchor(other)?;
+        // Of one wall clock, so their difference is exact however wrong that clock is.
+        let apart = i128::from(ntp.0.wrapping_sub(other_ntp.0) as i64) * i128::from(clock_rate) >> 32;
+        Some(other_rtp.wrapping_add(timestamp.wrapping_sub(rtp)).wrapping_add(apart as u32))
+    }
+
     /// Whether keyframes of this producer can be told, so that consumers may wait for one.
     pub fn tells_keyframes(&self) -> bool {
         self.kind == MediaKind::Video && self.codecs.iter().all(|codec| codec.codec.has_keyframes())
+    }
+
+    /// Whether packets of an encoding have come lately.
+    pub fn is_live(&self, encoding: u8) -> bool {
+        self.encodings.get(usize::from(encoding)).is_some_and(|encoding| encoding.is_live)
     }
 
     /// Whether it is video.
@@ -275,6 +301,8 @@ impl ProducerEncoding {
         self.stream = None;
         self.store.clear();
         self.key_frames.cancel();
+        self.is_live = false;
+        self.frames.forget();
     }
 
     /// Lets the score fall to 0 when nothing came for `silence`.
@@ -283,6 +311,7 @@ impl ProducerEncoding {
             && stream.last_packet_at().is_some_and(|at| now.saturating_duration_since(at) >= silence)
         {
             stream.on_inactive();
+            self.is_live = false;
         }
     }
 

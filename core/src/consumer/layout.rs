@@ -3,11 +3,15 @@ use heapless::Vec as BoundedVec;
 
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
 use crate::outbox::{Content, QueuedPacket};
+use crate::stream::frame::NumberOffsets;
 use crate::stream::store::StoredPacket;
 use crate::wire::rtp::{HeaderExtensionWriter, RtpHeader};
 
 /// A MID is at most 16 bytes long, so that it fits into a one-byte header extension.
 const MAX_MID_BYTES: usize = 16;
+
+/// The longest value of a two-byte header extension (RFC 8285 section 4.3).
+const MAX_DESCRIPTOR_BYTES: usize = 255;
 
 /// The ids of the header extensions as the client negotiated them; 0: not negotiated.
 #[derive(Debug, Clone, Default)]
@@ -66,12 +70,13 @@ impl HeaderLayout {
         self.write_extensions(packet, stored, start, out);
         let header_len = out.len() - start;
         match packet.content {
-            Content::Payload => out.extend_from_slice(stored.payload),
+            Content::Payload => write_payload(packet.offsets, stored, out),
             Content::Empty => {}
             Content::Retransmission(original) => {
                 out.extend_from_slice(&original.to_be_bytes());
-                out.extend_from_slice(stored.payload);
+                write_payload(packet.offsets, stored, out);
             }
+            Content::EmptyRetransmission(original) => out.extend_from_slice(&original.to_be_bytes()),
         }
         header_len
     }
@@ -110,9 +115,25 @@ impl HeaderLayout {
         if let Some(time) = &values.absolute_capture_time {
             push(self.absolute_capture_time, time.as_bytes());
         }
-        if !descriptor.is_empty() {
+        if !descriptor.is_empty() && packet.offsets.frame_number == 0 {
             push(self.dependency_descriptor, descriptor);
+        } else if let Ok(mut copy) = BoundedVec::<u8, MAX_DESCRIPTOR_BYTES>::from_slice(descriptor)
+            && !copy.is_empty()
+        {
+            packet.offsets.apply_to_dependency_descriptor(&mut copy);
+            push(self.dependency_descriptor, &copy);
         }
         writer.finish();
+    }
+}
+
+fn write_payload(offsets: NumberOffsets, stored: &StoredPacket<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(stored.payload);
+    if let Some(picture) = &stored.meta.frame.picture
+        && offsets != NumberOffsets::default()
+        && let Some(payload) = out.get_mut(start..)
+    {
+        offsets.apply_to_payload(picture, payload);
     }
 }

@@ -3,25 +3,34 @@
 //! It keeps no packets. It decides which of the producer's packets go out and under which numbers; the payloads stay in the
 //! producer's storage.
 mod layout;
+mod pictures;
 mod resend;
+mod selection;
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 pub use layout::HeaderLayout;
+pub use selection::{Selected, Selection};
 
+use self::pictures::{Decision, Pictures};
 use self::resend::{ResendLog, SentHeader};
 use crate::arena::Id;
 use crate::event::{ConsumerLayers, ConsumerScore};
 use crate::id::{ConsumerId, tag};
-use crate::ortc::{ConsumerType, MediaKind, RtpParameters};
+use crate::ortc::{ConsumerType, MediaKind, RtpParameters, ScalabilityMode};
 use crate::outbox::{Content, QueuedPacket};
 use crate::producer::{Producer, StoredPacketInfo};
 use crate::rng::Rng;
+use crate::stream::frame::{FrameInfo, Layers};
 use crate::stream::send::{SendParams, SendStream};
 use crate::stream::sequence_map::{DropOutcome, SequenceMap};
 use crate::stream::timestamp_map::TimestampMap;
+use crate::wire::codec::Codec;
+
+/// Packets of an encoding that has gone on since its keyframe, at most, for a switch to it.
+const MAX_CATCH_UP_PACKETS: u64 = 64;
 
 /// A media sink of a router.
 #[derive(Debug)]
@@ -44,8 +53,8 @@ pub struct Consumer {
     pub producer_paused: bool,
     /// 1 to 255.
     pub priority: u8,
-    /// The layers asked for.
-    pub preferred_layers: Option<ConsumerLayers>,
+    /// Which layers it sends.
+    pub selection: Selection,
     /// The application's.
     pub app_data: Value,
     /// The header extensions that its packets get.
@@ -54,15 +63,14 @@ pub struct Consumer {
     pub stream: SendStream,
     /// The score that was last reported.
     pub reported_score: Option<ConsumerScore>,
+    /// The layers that were last reported.
+    pub reported_layers: Option<ConsumerLayers>,
     codecs: Vec<ConsumerCodec>,
-    sequence: SequenceMap,
+    sequence: SequenceMap<Source>,
     timestamps: TimestampMap,
-    /// The encoding that is forwarded.
-    encoding: u8,
-    /// Nothing flows until a packet that a decoder can start with.
-    waits_for_start: bool,
-    /// The source has begun anew: its numbers do not compare with those before.
-    is_new_source: bool,
+    pictures: Pictures,
+    /// The encoding that was sent last; `None` also when it has begun anew, so that its numbers do not compare with those before.
+    last_encoding: Option<u8>,
     starts_with_keyframe: bool,
     resend_log: Option<ResendLog>,
 }
@@ -76,6 +84,15 @@ struct ConsumerCodec {
     sent: u8,
     /// Of retransmissions.
     rtx: Option<u8>,
+    /// Its decoders take a gap in the picture ids for a loss: what is left out is closed up (VP8).
+    closes_picture_ids: bool,
+}
+
+/// Where sent packets come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source {
+    encoding: u8,
+    timestamp_offset: u32,
 }
 
 /// What a consumer is made of.
@@ -114,6 +131,7 @@ impl Consumer {
                 stored: *stored,
                 sent: codec.payload_type,
                 rtx: parameters.rtx_for(codec.payload_type).map(|rtx| rtx.payload_type),
+                closes_picture_ids: Codec::from_mime_subtype(codec.mime_type.subtype()) == Codec::Vp8,
             })
             .collect();
         let ssrc = encoding.and_then(|encoding| encoding.ssrc).unwrap_or(0);
@@ -128,53 +146,53 @@ impl Consumer {
             paused: params.paused,
             producer_paused: producer.paused,
             priority: 1,
-            preferred_layers: params.preferred_layers,
+            selection: selection(params.r#type, &parameters, params.preferred_layers),
             app_data: params.app_data,
             layout: HeaderLayout::new(&parameters),
             sequence: SequenceMap::new(stream.first_out()),
             timestamps: TimestampMap::new(clock_rate),
             stream,
             reported_score: None,
+            reported_layers: None,
             codecs,
-            encoding: 0,
-            waits_for_start: true,
-            is_new_source: true,
+            pictures: Pictures::default(),
+            last_encoding: None,
             starts_with_keyframe: producer.tells_keyframes(),
             resend_log: (uses_nack && rtx_ssrc.is_none()).then(ResendLog::default),
             rtp_parameters: parameters,
         }
     }
 
-    /// Decides whether a stored packet goes out, and how. `O(1)`, allocates nothing.
+    /// Decides whether a stored packet of its producer goes out, and how. `O(1)`, allocates nothing.
     pub fn forward(
         &mut self,
         now: Instant,
         packet: &StoredPacketInfo,
+        producer: &Producer,
         send_time: u32,
     ) -> Option<QueuedPacket> {
-        if self.paused || self.producer_paused || packet.encoding != self.encoding {
+        if !self.is_active() {
             return None;
         }
         let meta = &packet.meta;
-        let codec = self.codecs.iter().find(|codec| codec.stored == meta.payload_type)?;
-        let payload_type = codec.sent;
-        if self.waits_for_start {
-            // What was overtaken before a pause by what has been sent must not follow it after the pause.
-            let is_late = !self.is_new_source && self.sequence.is_late(meta.ext_seq);
-            if is_late || packet.payload_len == 0 || (self.starts_with_keyframe && !meta.keyframe) {
-                return None;
-            }
-            (self.waits_for_start, self.is_new_source) = (false, false);
-            let timestamp_offset = self.timestamps.restart(meta.timestamp, meta.received_at);
-            self.sequence.restart(meta.ext_seq, u16::from(packet.encoding), timestamp_offset);
+        let codec = *self.codecs.iter().find(|codec| codec.stored == meta.payload_type)?;
+        if !self.is_sending(packet.encoding) && !self.begin(packet, producer) {
+            return None;
         }
-        let (index, content) = if packet.payload_len == 0 {
+        let timestamp = meta.timestamp.wrapping_add(self.timestamps.offset());
+        let decision = if self.sequence.is_late(meta.ext_seq) {
+            self.pictures.decision(timestamp)?
+        } else {
+            self.decide(packet, timestamp, codec.closes_picture_ids)?
+        };
+        let is_sent = packet.payload_len > 0 && meta.frame.members.contains(decision.layers);
+        let (index, content) = if is_sent {
+            (self.sequence.map(meta.ext_seq)?, Content::Payload)
+        } else {
             match self.sequence.drop(meta.ext_seq) {
                 DropOutcome::TooLate { reserved_out } => (reserved_out, Content::Empty),
                 DropOutcome::Dropped => return None,
             }
-        } else {
-            (self.sequence.map(meta.ext_seq)?, Content::Payload)
         };
         let timestamp = self.timestamps.map(meta.timestamp, meta.received_at);
         self.stream.on_sent(now, index, timestamp, packet.payload_len);
@@ -182,8 +200,8 @@ impl Consumer {
             consumer: self.id.own,
             producer: self.producer,
             encoding: packet.encoding,
-            payload_type,
-            marker: meta.marker,
+            payload_type: codec.sent,
+            marker: self.marker(meta.marker, &meta.frame, decision.layers),
             content,
             stored_seq: meta.ext_seq,
             index,
@@ -191,6 +209,7 @@ impl Consumer {
             ssrc: self.stream.ssrc(),
             transport_sequence: 0,
             abs_send_time: send_time,
+            offsets: decision.offsets,
         })
     }
 
@@ -212,8 +231,12 @@ impl Consumer {
         send_time: u32,
     ) -> Option<QueuedPacket> {
         let origin = self.sequence.inverse(sequence_number)?;
-        let encoding = origin.stream_tag as u8;
+        let source = origin.source;
+        let encoding = source.encoding;
         let stored = producer.encodings.get(usize::from(encoding))?.store.get(origin.in_seq)?;
+        let timestamp = stored.meta.timestamp.wrapping_add(source.timestamp_offset);
+        let decision = self.pictures.decision(timestamp)?;
+        let is_empty = stored.payload.is_empty() || !stored.meta.frame.members.contains(decision.layers);
         let codec = *self.codecs.iter().find(|codec| codec.stored == stored.meta.payload_type)?;
         if !self.stream.on_nack_request(now, rtt, origin.out_seq) {
             return None;
@@ -223,21 +246,25 @@ impl Consumer {
             producer: self.producer,
             encoding,
             payload_type: codec.sent,
-            marker: stored.meta.marker,
-            content: if origin.padding { Content::Empty } else { Content::Payload },
+            marker: self.marker(stored.meta.marker, &stored.meta.frame, decision.layers),
+            content: if is_empty { Content::Empty } else { Content::Payload },
             stored_seq: origin.in_seq,
             index: origin.out_seq,
-            timestamp: stored.meta.timestamp.wrapping_add(origin.timestamp_offset),
+            timestamp,
             ssrc: self.stream.ssrc(),
             transport_sequence: 0,
             abs_send_time: send_time,
+            offsets: decision.offsets,
         };
         match (&self.resend_log, codec.rtx, self.stream.rtx_ssrc()) {
             (_, Some(payload_type), Some(ssrc)) => {
                 packet.payload_type = payload_type;
                 packet.ssrc = ssrc;
                 packet.index = self.stream.next_rtx_ext();
-                packet.content = Content::Retransmission(sequence_number);
+                packet.content = match is_empty {
+                    true => Content::EmptyRetransmission(sequence_number),
+                    false => Content::Retransmission(sequence_number),
+                };
             }
             (Some(log), _, _) => log.get(origin.out_seq)?.restore(&mut packet),
             _ => return None,
@@ -250,7 +277,9 @@ impl Consumer {
     pub fn set_paused(&mut self, paused: bool) -> bool {
         let changed = self.paused != paused;
         self.paused = paused;
-        self.waits_for_start |= changed;
+        if changed {
+            self.selection.stop();
+        }
         changed
     }
 
@@ -258,18 +287,25 @@ impl Consumer {
     pub fn set_producer_paused(&mut self, paused: bool) -> bool {
         let changed = self.producer_paused != paused;
         self.producer_paused = paused;
-        self.waits_for_start |= changed;
+        if changed {
+            self.selection.stop();
+        }
         changed
     }
 
-    /// The source begins anew under other numbers: nothing flows until a packet that a decoder can start with.
-    pub fn restart(&mut self) {
-        (self.waits_for_start, self.is_new_source) = (true, true);
+    /// An encoding begins anew under other numbers: if it is the one that was sent, nothing flows until a packet that a decoder
+    /// can start with.
+    pub fn on_encoding_restarted(&mut self, encoding: u8) {
+        self.timestamps.forget(encoding);
+        if self.last_encoding == Some(encoding) {
+            self.last_encoding = None;
+            self.selection.stop();
+        }
     }
 
-    /// Whether nothing flows until a packet that a decoder can start with.
-    pub fn waits_for_start(&self) -> bool {
-        self.waits_for_start
+    /// Whether packets of this encoding flow.
+    pub fn is_sending(&self, encoding: u8) -> bool {
+        self.selection.current().is_some_and(|current| current.encoding == encoding)
     }
 
     /// Whether packets are to flow.
@@ -277,20 +313,89 @@ impl Consumer {
         !self.paused && !self.producer_paused
     }
 
-    /// Whether it cannot go on without a keyframe.
-    pub fn needs_keyframe(&self) -> bool {
-        self.is_active() && self.waits_for_start && self.starts_with_keyframe
+    /// The encoding of which it needs a keyframe to become what it is to be.
+    pub fn needs_keyframe_of(&self) -> Option<u8> {
+        let needs = self.is_active() && self.starts_with_keyframe && self.selection.needs_keyframe();
+        self.selection.target().filter(|_| needs).map(|target| target.encoding)
     }
 
-    /// The encoding that is forwarded.
+    /// The encoding that is sent, or was, or is to be.
     pub fn encoding(&self) -> u8 {
-        self.encoding
+        let current = self.selection.current().or(self.selection.target()).map(|selected| selected.encoding);
+        current.or(self.last_encoding).unwrap_or(0)
     }
 
     /// Its quality, and its producer's.
     pub fn score(&self, producer: &Producer) -> ConsumerScore {
         let producer_scores: Vec<u8> = producer.encodings.iter().map(|encoding| encoding.score()).collect();
-        let producer_score = producer_scores.get(usize::from(self.encoding)).copied().unwrap_or(0);
+        let producer_score = producer_scores.get(usize::from(self.encoding())).copied().unwrap_or(0);
         ConsumerScore { score: self.stream.score(), producer_score, producer_scores }
     }
+
+    /// Whether the target can be begun with this packet; if so the numbers are set to go on with it.
+    fn begin(&mut self, packet: &StoredPacketInfo, producer: &Producer) -> bool {
+        let (meta, encoding) = (&packet.meta, packet.encoding);
+        let is_target = self.selection.target().is_some_and(|target| target.encoding == encoding);
+        let is_start = packet.payload_len > 0 && (meta.frame.keyframe || !self.starts_with_keyframe);
+        if !is_target || !is_start {
+            return false;
+        }
+        let same = self.last_encoding == Some(encoding);
+        // What was overtaken before a pause by what has been sent must not follow it after the pause.
+        let is_overtaken = same && self.sequence.is_late(meta.ext_seq);
+        // What flows is not left for a keyframe that was got back so late that it would have to catch up for long.
+        let newest = producer.encodings.get(usize::from(encoding)).and_then(|stream| stream.store.highest());
+        let behind = newest.unwrap_or(0).saturating_sub(meta.ext_seq);
+        if is_overtaken || self.selection.current().is_some() && behind > MAX_CATCH_UP_PACKETS {
+            return false;
+        }
+        match self.last_encoding.replace(encoding) {
+            Some(last) if !same => {
+                let aligned = producer.aligned_timestamp(encoding, meta.timestamp, last);
+                self.timestamps.switch(last, encoding, meta.timestamp, aligned, meta.received_at);
+            }
+            _ => {
+                self.timestamps.restart(meta.timestamp, meta.received_at);
+            }
+        }
+        self.pictures.begin(&meta.frame);
+        self.selection.begin(meta.timestamp);
+        self.sequence.restart(meta.ext_seq, Source { encoding, timestamp_offset: self.timestamps.offset() });
+        true
+    }
+
+    /// Decides about the next packet of the encoding that flows.
+    fn decide(
+        &mut self,
+        packet: &StoredPacketInfo,
+        timestamp: u32,
+        closes_picture_ids: bool,
+    ) -> Option<Decision> {
+        let frame = &packet.meta.frame;
+        if packet.payload_len > 0 {
+            if self.selection.on_packet(packet.meta.timestamp, frame) {
+                self.pictures.on_sent(frame);
+            } else if closes_picture_ids {
+                self.pictures.leave_out(timestamp);
+            }
+        }
+        Some(self.pictures.decide(timestamp, self.selection.current()?.layers))
+    }
+
+    /// The picture ends where its highest spatial layer that is sent does.
+    fn marker(&self, marker: bool, frame: &FrameInfo, layers: Layers) -> bool {
+        marker || self.r#type == ConsumerType::Svc && frame.end && frame.spatial_id == layers.spatial
+    }
+}
+
+/// The layers that a consumer of these parameters can choose among.
+fn selection(
+    consumer_type: ConsumerType,
+    parameters: &RtpParameters,
+    preferred: Option<ConsumerLayers>,
+) -> Selection {
+    let mode = parameters.encodings.first().and_then(|encoding| encoding.scalability_mode.as_deref());
+    // mediasoup writes the encodings of simulcast as spatial layers, too.
+    let mode = ScalabilityMode::parse_or_default(mode);
+    Selection::new(consumer_type, mode.spatial_layers, mode.temporal_layers, preferred)
 }

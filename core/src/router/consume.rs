@@ -1,5 +1,5 @@
 //! Consumers: making, pausing, closing, asking for keyframes.
-use super::{Context, Router, remove_from};
+use super::{Context, Router, layers, remove_from};
 use crate::arena::Id;
 use crate::consumer::{Consumer, ConsumerParams};
 use crate::error::RequestError;
@@ -61,6 +61,7 @@ impl Router {
                 transport.consumer_ssrcs.insert(ssrc, own);
             }
         }
+        self.choose_layers(own, ctx);
         self.request_keyframe_if_needed(own, ctx);
         Ok(ConsumerId { router: self.id, own })
     }
@@ -81,6 +82,7 @@ impl Router {
         if !consumer.set_paused(paused) {
             return Ok(());
         }
+        layers::report_layers(consumer, ctx);
         let transport = consumer.transport;
         if paused {
             if let Some(transport) = self.transports.get_mut(transport) {
@@ -127,8 +129,8 @@ impl Router {
             producer_paused: consumer.producer_paused,
             priority: consumer.priority,
             score: consumer.score(producer),
-            preferred_layers: consumer.preferred_layers,
-            current_layers: None,
+            preferred_layers: consumer.selection.has_layers().then(|| consumer.selection.preferred()),
+            current_layers: consumer.selection.current_layers(),
             app_data: consumer.app_data.clone(),
         })
     }
@@ -149,14 +151,11 @@ impl Router {
     }
 
     pub(super) fn request_keyframe_if_needed(&mut self, own: Id<tag::Consumer>, ctx: &mut Context<'_>) {
-        let Some(consumer) = self.consumers.get(own).filter(|consumer| consumer.needs_keyframe()) else {
-            return;
-        };
-        let connected =
-            self.transports.get(consumer.transport).is_some_and(|transport| transport.is_connected());
-        if connected {
-            let (producer, encoding) = (consumer.producer, consumer.encoding());
-            self.request_keyframe(producer, encoding, ctx);
+        let Some(consumer) = self.consumers.get(own) else { return };
+        let Some(encoding) = consumer.needs_keyframe_of() else { return };
+        let transport = self.transports.get(consumer.transport);
+        if transport.is_some_and(|transport| transport.is_connected()) {
+            self.request_keyframe(consumer.producer, encoding, ctx);
         }
     }
 

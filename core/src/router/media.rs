@@ -2,12 +2,13 @@
 //!
 //! Invariant: the packet is parsed once, kept once, and copied once for each consumer, when that consumer's datagram is
 //! rendered. What happens here for each consumer is a decision and a descriptor.
+use super::layers::report_layers;
 use super::{Context, Router};
 use crate::arena::Id;
 use crate::consumer::Consumer;
 use crate::id::{TransportId, tag};
-use crate::outbox::QueuedPacket;
-use crate::producer::{Reception, StoredPacketInfo};
+use crate::outbox::{Content, QueuedPacket};
+use crate::producer::{Producer, Reception, StoredPacketInfo};
 use crate::transport::{Found, StreamRef, WebRtcTransport};
 use crate::wire::rtp::RtpView;
 
@@ -44,7 +45,9 @@ impl Router {
 
     fn receive(&mut self, id: TransportId, stream: StreamRef, packet: &RtpView<'_>, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(stream.producer) else { return };
+        let was_live = producer.is_live(stream.encoding);
         let reception = producer.receive(ctx.now, stream.encoding, stream.is_rtx, packet);
+        let came_to_life = !was_live && producer.is_live(stream.encoding);
         ctx.out.stats.rtp_packets_received += 1;
         if let Some(transport) = self.transports.get_mut(id.own) {
             let counters = &mut transport.counters;
@@ -56,8 +59,12 @@ impl Router {
                 .and_then(|encoding| encoding.stream.as_ref());
             transport.wake_by(nack.and_then(|stream| stream.nack_deadline()), ctx.out);
         }
+        let paused = producer.paused;
+        if came_to_life {
+            self.choose_layers_of_producer(stream.producer, ctx);
+        }
         match reception {
-            Reception::Stored(stored) if !producer.paused => {
+            Reception::Stored(stored) if !paused => {
                 self.fan_out(stream.producer, &stored, ctx);
                 if stored.restarted {
                     self.request_keyframe_for_waiting(stream.producer, ctx);
@@ -75,21 +82,21 @@ impl Router {
             let Some(consumer) = self.consumers.get_mut(*consumer_id) else { continue };
             let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
             // Also where nothing can be sent now: what is sent later must not follow what was before.
-            if stored.restarted && consumer.encoding() == stored.encoding {
-                consumer.restart();
+            if stored.restarted {
+                consumer.on_encoding_restarted(stored.encoding);
             }
             if !transport.is_connected() {
                 continue;
             }
-            let waited = consumer.waits_for_start();
-            if !forward(consumer, transport, stored, send_time, ctx) || !waited {
-                continue;
+            let was_sending = consumer.is_sending(stored.encoding);
+            if forward(consumer, transport, stored, producer, send_time, ctx) && !was_sending {
+                // A keyframe that was got back late: what came behind it, while there was nothing to begin with, follows at once.
+                let encoding = producer.encodings.get(usize::from(stored.encoding));
+                for later in encoding.into_iter().flat_map(|encoding| encoding.stored_after(stored)) {
+                    forward(consumer, transport, &later, producer, send_time, ctx);
+                }
             }
-            // A keyframe that was got back late: what came behind it, while there was nothing to begin with, follows at once.
-            let encoding = producer.encodings.get(usize::from(stored.encoding));
-            for later in encoding.into_iter().flat_map(|encoding| encoding.stored_after(stored)) {
-                forward(consumer, transport, &later, send_time, ctx);
-            }
+            report_layers(consumer, ctx);
         }
     }
 
@@ -138,14 +145,11 @@ impl Router {
             .map(|producer| producer.consumers.clone())
             .unwrap_or_default();
         for own in consumers {
-            if let Some(consumer) =
-                self.consumers.get_mut(own).filter(|consumer| consumer.encoding() == stream.encoding)
-            {
-                if restarted {
-                    consumer.restart();
-                }
-                self.request_keyframe_if_needed(own, ctx);
+            if let Some(consumer) = self.consumers.get_mut(own).filter(|_| restarted) {
+                consumer.on_encoding_restarted(stream.encoding);
+                report_layers(consumer, ctx);
             }
+            self.request_keyframe_if_needed(own, ctx);
         }
     }
 }
@@ -155,10 +159,11 @@ fn forward(
     consumer: &mut Consumer,
     transport: &mut WebRtcTransport,
     stored: &StoredPacketInfo,
+    producer: &Producer,
     send_time: u32,
     ctx: &mut Context<'_>,
 ) -> bool {
-    let Some(mut packet) = consumer.forward(ctx.now, stored, send_time) else { return false };
+    let Some(mut packet) = consumer.forward(ctx.now, stored, producer, send_time) else { return false };
     if transport.enqueue(&mut packet, consumer.layout.has_transport_sequence(), ctx.out) {
         consumer.on_queued(&packet);
     }
@@ -167,6 +172,6 @@ fn forward(
 
 impl QueuedPacket {
     fn is_retransmission(&self) -> bool {
-        matches!(self.content, crate::outbox::Content::Retransmission(_))
+        matches!(self.content, Content::Retransmission(_) | Content::EmptyRetransmission(_))
     }
 }

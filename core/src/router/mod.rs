@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing in a router reaches into another; a router is the isolation boundary.
 mod consume;
+mod layers;
 mod media;
 mod produce;
 mod render;

@@ -1,7 +1,7 @@
 //! Producers: making, pausing, closing.
 use std::time::Duration;
 
-use super::{Context, Router, remove_from};
+use super::{Context, Router, layers, remove_from};
 use crate::arena::Id;
 use crate::bwe::feedback::TransportFeedbackRecorder;
 use crate::bwe::remb::RembEstimator;
@@ -75,6 +75,7 @@ impl Router {
         for own in producer.consumers.clone() {
             let Some(consumer) = self.consumers.get_mut(own) else { continue };
             consumer.set_producer_paused(paused);
+            layers::report_layers(consumer, ctx);
             let consumer_id = consumer.id;
             if paused {
                 let transport = consumer.transport;

@@ -170,8 +170,11 @@ impl Router {
             let Some(producer) = self.producers.get_mut(own) else { continue };
             let mut changed = false;
             let silence = if producer.is_video() { SILENT_VIDEO } else { SILENT_AUDIO };
+            let mut fell_silent = false;
             for encoding in &mut producer.encodings {
+                let was_live = encoding.is_live;
                 encoding.note_silence(ctx.now, silence);
+                fell_silent |= was_live && !encoding.is_live;
                 let score = encoding.score();
                 changed |= std::mem::replace(&mut encoding.reported_score, score) != score;
             }
@@ -180,6 +183,9 @@ impl Router {
                 for consumer in producer.consumers.clone() {
                     self.report_consumer_score(consumer, ctx);
                 }
+            }
+            if fell_silent {
+                self.choose_layers_of_producer(own, ctx);
             }
         }
     }

@@ -267,7 +267,7 @@ impl Sfu {
         self.router_mut(id.router)?.close_consumer(id)
     }
 
-    /// Which layers are wanted, where there are several. They are kept; choosing among layers is not built yet.
+    /// Which layers are wanted at most, where there are several; cut to those that exist. Where there are none, nothing happens.
     pub fn set_consumer_preferred_layers(
         &mut self,
         now: Instant,
@@ -275,8 +275,8 @@ impl Sfu {
         layers: ConsumerLayers,
     ) -> Result<(), RequestError> {
         self.advance(now);
-        self.router_mut(id.router)?.consumer_mut(id)?.preferred_layers = Some(layers);
-        Ok(())
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_preferred_layers(id, layers, &mut ctx)
     }
 
     /// The share when bandwidth is short, 1 to 255.

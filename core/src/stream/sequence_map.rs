@@ -1,16 +1,11 @@
 //! From the sequence numbers of received streams to the one continuous row that a receiver sees, and back.
 use std::collections::VecDeque;
 
-use heapless::HistoryBuf;
-
 use crate::seq;
 
 /// Most segments remembered. Every dropped run of packets and every new source makes one; a stream of 60 frames a second of
 /// which every other one is dropped fills this in four seconds, longer than packets are kept for retransmission.
 const MAX_SEGMENTS: usize = 128;
-
-/// Most numbers remembered that were given away for packets that came too late to be left out.
-const MAX_PADDING: usize = 16;
 
 /// Maps the extended sequence numbers of what is received to those of what is sent, without gaps of its own making.
 ///
@@ -18,25 +13,25 @@ const MAX_PADDING: usize = 16;
 /// packets are dropped on purpose (their numbers close up) and where another source begins ([`SequenceMap::restart`]).
 /// Numbers that have not arrived yet keep their place in the output, so that a late packet still fits and the receiver sees
 /// true losses as gaps.
+///
+/// `S` is what is to be remembered of a source.
 #[derive(Debug, Clone)]
-pub struct SequenceMap {
+pub struct SequenceMap<S> {
     /// In the order of their outputs; the last `run_length` belong to the current source.
-    segments: VecDeque<Segment>,
+    segments: VecDeque<Segment<S>>,
     run_length: usize,
     /// One more than the highest input mapped or dropped of the current source.
     next_in: u64,
     /// One more than the highest output given.
     next_out: u64,
-    padding: HistoryBuf<u64, MAX_PADDING>,
 }
 
 /// Inputs from `start_in` on become outputs from `start_out` on.
 #[derive(Debug, Clone, Copy)]
-struct Segment {
+struct Segment<S> {
     start_in: u64,
     start_out: u64,
-    timestamp_offset: u32,
-    stream_tag: u16,
+    source: S,
 }
 
 /// What becomes of the number of a packet that is not sent.
@@ -54,20 +49,16 @@ pub enum DropOutcome {
 
 /// Where a packet that was sent came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The tag given to [`SequenceMap::restart`].
-    pub stream_tag: u16,
+pub struct Origin<S> {
+    /// As given to [`SequenceMap::restart`].
+    pub source: S,
     /// The extended input number.
     pub in_seq: u64,
     /// The extended output number.
     pub out_seq: u64,
-    /// What was added to the input's timestamp, as given to [`SequenceMap::restart`].
-    pub timestamp_offset: u32,
-    /// Whether this number was sent as an empty packet ([`DropOutcome::TooLate`]): the input is not to be sent.
-    pub padding: bool,
 }
 
-impl SequenceMap {
+impl<S: Copy + PartialEq> SequenceMap<S> {
     /// A map whose first output will be `first_out`. It maps nothing before the first [`Self::restart`].
     pub const fn new(first_out: u64) -> Self {
         SequenceMap {
@@ -75,20 +66,19 @@ impl SequenceMap {
             run_length: 0,
             next_in: 0,
             next_out: first_out,
-            padding: HistoryBuf::new(),
         }
     }
 
-    /// From here on the source is the one that `stream_tag` names, beginning at `first_in`: a new stream, or the same one after
-    /// a pause. The next output is the one after the highest given. `timestamp_offset` is kept for [`Self::inverse`].
-    pub fn restart(&mut self, first_in: u64, stream_tag: u16, timestamp_offset: u32) {
+    /// From here on the source is another, beginning at `first_in`: a new stream, or the same one after a pause. The next output is
+    /// the one after the highest given.
+    pub fn restart(&mut self, first_in: u64, source: S) {
         // Numbers that were reserved for what did not come any more are free again.
         while self.segments.back().is_some_and(|segment| segment.start_out >= self.next_out) {
             self.segments.pop_back();
         }
         self.run_length = 0;
         self.next_in = first_in;
-        self.push(Segment { start_in: first_in, start_out: self.next_out, timestamp_offset, stream_tag });
+        self.push(Segment { start_in: first_in, start_out: self.next_out, source });
     }
 
     /// The output of an input: the next one, or, when it is late, the one that was kept for it. `None` when it is from before
@@ -105,9 +95,6 @@ impl SequenceMap {
     pub fn drop(&mut self, in_seq: u64) -> DropOutcome {
         let Some(out_seq) = self.reserved(in_seq) else { return DropOutcome::Dropped };
         if in_seq < self.next_in {
-            if !self.padding.contains(&out_seq) {
-                self.padding.write(out_seq);
-            }
             self.next_out = self.next_out.max(out_seq + 1);
             return DropOutcome::TooLate { reserved_out: out_seq };
         }
@@ -125,7 +112,7 @@ impl SequenceMap {
 
     /// Where the packet came from that was sent with this number, as a NACK names it. `None` when no such number was given, or
     /// it was too long ago.
-    pub fn inverse(&self, out_seq: u16) -> Option<Origin> {
+    pub fn inverse(&self, out_seq: u16) -> Option<Origin<S>> {
         let out_seq = seq::extend(self.next_out.checked_sub(1)?, out_seq);
         if out_seq >= self.next_out {
             return None;
@@ -133,11 +120,9 @@ impl SequenceMap {
         let index = self.segments.partition_point(|segment| segment.start_out <= out_seq).checked_sub(1)?;
         let segment = self.segments.get(index)?;
         Some(Origin {
-            stream_tag: segment.stream_tag,
+            source: segment.source,
             in_seq: segment.start_in + (out_seq - segment.start_out),
             out_seq,
-            timestamp_offset: segment.timestamp_offset,
-            padding: self.padding.contains(&out_seq),
         })
     }
 
@@ -170,7 +155,7 @@ impl SequenceMap {
         None
     }
 
-    fn push(&mut self, segment: Segment) {
+    fn push(&mut self, segment: Segment<S>) {
         if self.segments.len() >= MAX_SEGMENTS {
             self.segments.pop_front();
         }

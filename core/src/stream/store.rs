@@ -6,6 +6,8 @@
 //! else.
 use std::time::Instant;
 
+use super::frame::FrameInfo;
+
 /// The packets of one stream (SSRC), for forwarding and for retransmission.
 ///
 /// Memory is taken with the first packet and stays the same from then on: [`PacketStore::memory_bytes`].
@@ -43,8 +45,8 @@ pub struct PacketMeta {
     pub marker: bool,
     /// Payload type, or any other small number that names the codec.
     pub payload_type: u8,
-    /// Whether a keyframe begins here.
-    pub keyframe: bool,
+    /// What it is to the layers of the stream.
+    pub frame: FrameInfo,
     /// When it arrived.
     pub received_at: Instant,
     /// Header extensions that are carried through.

@@ -4,15 +4,24 @@ use std::time::Instant;
 use super::jitter::timestamp_units;
 use crate::seq::is_newer_timestamp;
 
+/// Most sources remembered: the encodings of simulcast.
+const MAX_KNOWN: usize = 4;
+
 /// Maps the timestamps of received streams to those of the one stream that is sent.
 ///
 /// Output is input plus an offset; the very first output is the source's own. At a restart the offset stays when the source's
 /// clock has gone on, as it does after a pause or an outage: what arrives late or early must not move picture against sound.
-/// Otherwise it is chosen so that the output goes on by the time that passed since the last packet.
+/// Otherwise it is chosen so that the output goes on by the time that passed since the last packet. Between the encodings of
+/// one track, whose clocks the sender's reports relate to each other, it is chosen so that capture times go on.
 #[derive(Debug, Clone)]
 pub struct TimestampMap {
     clock_rate: u32,
     offset: u32,
+    /// What of the offset is there only so that a source that lags behind the one before does not go backwards.
+    step: u32,
+    /// The offsets of sources that were there before: reports are exact to a millisecond or so, and to come back must not move
+    /// anything.
+    known: heapless::Vec<(u8, u32), MAX_KNOWN>,
     /// The newest output, and when its packet arrived.
     last: Option<(u32, Instant)>,
 }
@@ -20,20 +29,52 @@ pub struct TimestampMap {
 impl TimestampMap {
     /// For streams with `clock_rate` timestamp units a second.
     pub const fn new(clock_rate: u32) -> Self {
-        TimestampMap { clock_rate, offset: 0, last: None }
+        TimestampMap { clock_rate, offset: 0, step: 0, known: heapless::Vec::new(), last: None }
     }
 
     /// The source begins, or begins again, with a packet of this timestamp. Returns what is added to its timestamps from now on.
     pub fn restart(&mut self, timestamp: u32, received_at: Instant) -> u32 {
         let Some((last, last_at)) = self.last else { return self.offset };
-        let passed = timestamp_units(received_at.saturating_duration_since(last_at), self.clock_rate).max(1);
-        let expected = last.wrapping_add(passed);
         let continued = timestamp.wrapping_add(self.offset);
-        let is_near = (continued.wrapping_sub(expected) as i32).unsigned_abs() <= self.clock_rate;
-        if !(is_near && is_newer_timestamp(continued, last)) {
-            self.offset = expected.wrapping_sub(timestamp);
+        let is_ahead = is_newer_timestamp(continued, last);
+        if !(is_ahead && self.is_near(continued, last, last_at, received_at)) {
+            let passed = self.passed(last_at, received_at);
+            (self.offset, self.step) = (last.wrapping_add(passed).wrapping_sub(timestamp), 0);
         }
         self.offset
+    }
+
+    /// Goes from source `from` to source `to`, which begins with a packet of this timestamp, captured when `from` had `aligned`,
+    /// as the sender's reports tell; `None` where they do not. Returns what is added to its timestamps from now on.
+    pub fn switch(
+        &mut self,
+        from: u8,
+        to: u8,
+        timestamp: u32,
+        aligned: Option<u32>,
+        received_at: Instant,
+    ) -> u32 {
+        let Some((last, last_at)) = self.last else { return self.offset };
+        let own = self.offset.wrapping_sub(self.step);
+        self.forget(from);
+        // Full: the one more is aligned anew when it comes back.
+        let _ = self.known.push((from, own));
+        let continued = aligned.map(|aligned| aligned.wrapping_add(own));
+        let near = continued.filter(|continued| self.is_near(*continued, last, last_at, received_at));
+        let told = near.unwrap_or_else(|| last.wrapping_add(self.passed(last_at, received_at)));
+        let known = self.known.iter().find(|(source, _)| *source == to);
+        let known = known.map(|(_, offset)| timestamp.wrapping_add(*offset));
+        let tolerance = self.clock_rate / if near.is_some() { 100 } else { 4 };
+        let exact = known.filter(|known| distance(*known, told) <= tolerance).unwrap_or(told);
+        // A picture that was captured before the last one sent must not go backwards.
+        self.step = if is_newer_timestamp(exact, last) { 0 } else { last.wrapping_add(1).wrapping_sub(exact) };
+        self.offset = exact.wrapping_add(self.step).wrapping_sub(timestamp);
+        self.offset
+    }
+
+    /// A source has begun anew: what was known of it is of another clock.
+    pub fn forget(&mut self, source: u8) {
+        self.known.retain(|(known, _)| *known != source);
     }
 
     /// The output of a timestamp of the current source.
@@ -50,6 +91,20 @@ impl TimestampMap {
     pub fn offset(&self) -> u32 {
         self.offset
     }
+
+    fn passed(&self, since: Instant, until: Instant) -> u32 {
+        timestamp_units(until.saturating_duration_since(since), self.clock_rate).max(1)
+    }
+
+    /// Whether an output is within a second of what is to be expected by the time that passed.
+    fn is_near(&self, output: u32, last: u32, last_at: Instant, received_at: Instant) -> bool {
+        let expected = last.wrapping_add(self.passed(last_at, received_at));
+        distance(output, expected) <= self.clock_rate
+    }
+}
+
+fn distance(a: u32, b: u32) -> u32 {
+    (a.wrapping_sub(b) as i32).unsigned_abs()
 }
 
 #[cfg(test)]
@@ -98,6 +153,31 @@ mod tests {
             99_000,
             "more than a second off is another clock"
         );
+    }
+
+    #[test]
+    fn a_switch_goes_on_in_capture_time() {
+        let start = Instant::now();
+        let mut map = TimestampMap::new(90_000);
+        map.map(1_000, start);
+        // The other encoding's 500,000 was captured when this one's 4,000 was.
+        assert_eq!(map.switch(0, 1, 500_000, Some(4_000), start + 90 * MS), 4_000u32.wrapping_sub(500_000));
+        assert_eq!(map.map(500_000, start + 90 * MS), 4_000);
+        assert_eq!(map.map(503_000, start + 99 * MS), 7_000);
+        // Back, to a picture that lags behind what was sent: it is pushed forward, but for once only. The reports are off by 20.
+        assert_eq!(map.switch(1, 0, 5_000, Some(501_020), start + 100 * MS), 2_001);
+        assert_eq!(map.map(5_000, start + 100 * MS), 7_001);
+        let offset = map.switch(0, 1, 510_000, Some(14_000), start + 180 * MS);
+        assert_eq!(offset, 4_000u32.wrapping_sub(500_000));
+        // Reports that are wrong by more than a second, and none at all: by the time that passed.
+        map.map(510_000, start + 180 * MS);
+        assert_eq!(map.switch(1, 2, 7, Some(1_000_000), start + 200 * MS), 14_000 + 1_800 - 7);
+        map.map(7, start + 200 * MS);
+        assert_eq!(map.switch(2, 3, 70, None, start + 210 * MS), 15_800 + 900 - 70);
+        map.map(70, start + 210 * MS);
+        // A clock that began anew is not taken for the one of old.
+        map.forget(0);
+        assert_eq!(map.switch(3, 0, 17_000, Some(1_870), start + 221 * MS), 1_870 + 16_630 - 17_000);
     }
 
     #[test]

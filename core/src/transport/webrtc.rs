@@ -341,7 +341,9 @@ impl WebRtcTransport {
     pub fn count_sent(&mut self, now: Instant, content: Content, bytes: usize) {
         self.counters.sent.add(now, bytes);
         match content {
-            Content::Retransmission(_) => self.counters.rtx_sent.add(now, bytes),
+            Content::Retransmission(_) | Content::EmptyRetransmission(_) => {
+                self.counters.rtx_sent.add(now, bytes);
+            }
             Content::Payload | Content::Empty => self.counters.rtp_sent.add(now, bytes),
         }
     }

@@ -5,9 +5,10 @@ use sansfu::stream::sequence_map::{DropOutcome, Origin, SequenceMap};
 
 use super::Choices;
 
-/// Below these the map's memory may have ended.
+/// Below this the map's memory may have ended.
 const SURE_SEGMENTS: usize = 126;
-const SURE_PADDING: usize = 16;
+
+type Source = (u8, u32);
 
 /// What has happened since the last restart.
 struct Run {
@@ -22,11 +23,10 @@ struct Run {
 struct Model {
     run: Option<Run>,
     next_out: u64,
-    /// For each piece within which output is input plus a constant: its first input.
-    segments: Vec<u64>,
+    /// For each piece within which output is input plus a constant: its first input, and what is remembered of it.
+    segments: Vec<(u64, Source)>,
     /// By output: where it came from, and in which segment that is.
-    given: BTreeMap<u64, (Origin, usize)>,
-    padding: Vec<u64>,
+    given: BTreeMap<u64, (Origin<Source>, usize)>,
 }
 
 impl Model {
@@ -38,34 +38,34 @@ impl Model {
         }
         let dropped = run.dropped.range(..in_seq).count() as u64;
         let pieces = &self.segments[run.segment..];
-        let segment = run.segment + pieces.iter().rposition(|first| *first <= in_seq)?;
+        let segment = run.segment + pieces.iter().rposition(|(first, _)| *first <= in_seq)?;
         Some((run.first_out + (in_seq - run.first_in) - dropped, segment))
     }
 
-    fn restart(&mut self, first_in: u64) {
+    fn restart(&mut self, first_in: u64, source: Source) {
         let (segment, first_out) = (self.segments.len(), self.next_out);
-        self.segments.push(first_in);
+        self.segments.push((first_in, source));
         self.run = Some(Run { first_in, first_out, next_in: first_in, dropped: BTreeSet::new(), segment });
     }
 
-    fn give(&mut self, in_seq: u64, out_seq: u64, segment: usize, source: (u16, u32), padding: bool) {
-        let (stream_tag, timestamp_offset) = source;
-        let origin = Origin { stream_tag, in_seq, out_seq, timestamp_offset, padding };
+    fn give(&mut self, in_seq: u64, out_seq: u64, segment: usize) {
+        let origin = Origin { source: self.segments[segment].1, in_seq, out_seq };
         let before = self.given.insert(out_seq, (origin, segment));
         assert_eq!(before, None, "{out_seq} was given twice");
         self.next_out = self.next_out.max(out_seq + 1);
-        if padding {
-            self.padding.push(out_seq);
-        }
     }
 
     fn leave_out(&mut self, in_seq: u64) {
         let Some(run) = &mut self.run else { return };
         run.next_in = in_seq + 1;
         run.dropped.insert(in_seq);
-        match self.segments.last_mut().filter(|first| **first == in_seq) {
-            Some(first) => *first = in_seq + 1,
-            None => self.segments.push(in_seq + 1),
+        match self.segments.last_mut() {
+            Some((first, _)) if *first == in_seq => *first = in_seq + 1,
+            Some((_, source)) => {
+                let source = *source;
+                self.segments.push((in_seq + 1, source));
+            }
+            None => {}
         }
     }
 
@@ -73,21 +73,17 @@ impl Model {
         self.segments.len() - segment <= SURE_SEGMENTS
     }
 
-    fn check_inverse(&self, map: &SequenceMap, out_seq: u64) {
+    fn check_inverse(&self, map: &SequenceMap<Source>, out_seq: u64) {
         let found = map.inverse(out_seq as u16);
         if out_seq >= self.next_out {
             assert_eq!(found, None, "{out_seq} was not given yet");
             return;
         }
         let Some((expected, segment)) = self.given.get(&out_seq) else { return };
-        let Some(mut found) = found else {
+        let Some(found) = found else {
             assert!(!self.is_sure(*segment), "{out_seq} is forgotten");
             return;
         };
-        let position = self.padding.iter().rposition(|padding| *padding == out_seq);
-        if position.is_some_and(|position| self.padding.len() - position > SURE_PADDING) {
-            found.padding = true;
-        }
         assert_eq!(found, *expected);
     }
 }
@@ -102,18 +98,16 @@ pub fn sequence_map(data: &[u8]) {
         next_out: first_out,
         segments: Vec::new(),
         given: BTreeMap::new(),
-        padding: Vec::new(),
     };
-    let mut source = (0, 0);
     let mut came: BTreeSet<u64> = BTreeSet::new();
     while !input.is_empty() {
         let action = input.range(0, 16);
         let next_in = model.run.as_ref().map_or(0x1_0000, |run| run.next_in);
         if action == 0 || model.run.is_none() {
-            source = (u16::from(input.u8()), input.u32());
+            let source = (input.u8(), input.u32());
             let first_in = if input.chance(50) { next_in } else { 0x1_0000 + u64::from(input.u16()) };
-            map.restart(first_in, source.0, source.1);
-            model.restart(first_in);
+            map.restart(first_in, source);
+            model.restart(first_in, source);
             came.clear();
             continue;
         }
@@ -125,7 +119,7 @@ pub fn sequence_map(data: &[u8]) {
         };
         // The receiving stream lets each number through once.
         if came.insert(in_seq) {
-            one(&mut map, &mut model, in_seq, source, input.chance(25));
+            one(&mut map, &mut model, in_seq, input.chance(25));
         }
         model.check_inverse(&map, (model.next_out + 2).saturating_sub(u64::from(input.u8())));
         assert_eq!(map.highest_out(), model.next_out.saturating_sub(1));
@@ -135,7 +129,7 @@ pub fn sequence_map(data: &[u8]) {
     }
 }
 
-fn one(map: &mut SequenceMap, model: &mut Model, in_seq: u64, source: (u16, u32), leave_out: bool) {
+fn one(map: &mut SequenceMap<Source>, model: &mut Model, in_seq: u64, leave_out: bool) {
     let reserved = model.reserved(in_seq);
     let sure = reserved.is_none_or(|(_, segment)| model.is_sure(segment));
     let next_in = model.run.as_ref().map_or(0, |run| run.next_in);
@@ -143,7 +137,7 @@ fn one(map: &mut SequenceMap, model: &mut Model, in_seq: u64, source: (u16, u32)
         let found = map.map(in_seq);
         assert!(found == reserved.map(|(out_seq, _)| out_seq) || !sure && found.is_none());
         if let Some((out_seq, segment)) = reserved.filter(|_| found.is_some()) {
-            model.give(in_seq, out_seq, segment, source, false);
+            model.give(in_seq, out_seq, segment);
             model.run.iter_mut().for_each(|run| run.next_in = run.next_in.max(in_seq + 1));
         }
         return;
@@ -154,7 +148,7 @@ fn one(map: &mut SequenceMap, model: &mut Model, in_seq: u64, source: (u16, u32)
             let kept = found == DropOutcome::TooLate { reserved_out };
             assert!(kept || !sure && found == DropOutcome::Dropped);
             if kept {
-                model.give(in_seq, reserved_out, segment, source, true);
+                model.give(in_seq, reserved_out, segment);
             }
         }
         Some(_) => {

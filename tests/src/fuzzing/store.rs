@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sansfu::stream::frame::FrameInfo;
 use sansfu::stream::store::{ExtensionValues, PacketMeta, PacketStore};
 
 use super::Choices;
@@ -104,7 +105,7 @@ fn packet(input: &mut Choices<'_>, ext_seq: u64, before: usize) -> Packet {
         timestamp: u32::from(seed) << 8,
         marker: seed & 2 != 0,
         payload_type: seed & 127,
-        keyframe: seed & 4 != 0,
+        frame: FrameInfo::without_layers(seed & 4 != 0, seed & 8 != 0),
         received_at: epoch() + Duration::from_millis(u64::from(seed)),
         extensions,
     };

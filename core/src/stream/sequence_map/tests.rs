@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::rng::Rng;
 
-fn started(first_out: u64, first_in: u64) -> SequenceMap {
+fn started(first_out: u64, first_in: u64) -> SequenceMap<u16> {
     let mut map = SequenceMap::new(first_out);
-    map.restart(first_in, 7, 90);
+    map.restart(first_in, 7);
     map
 }
 
 #[test]
 fn nothing_is_mapped_before_the_first_source() {
-    let mut map = SequenceMap::new(5);
+    let mut map = SequenceMap::<u16>::new(5);
     assert_eq!(
         (map.map(10), map.drop(10), map.inverse(5), map.highest_out()),
         (None, DropOutcome::Dropped, None, 4)
@@ -51,9 +51,7 @@ fn what_comes_too_late_to_be_dropped_keeps_its_number() {
     map.map(1_002);
     assert_eq!(map.drop(1_001), DropOutcome::TooLate { reserved_out: 2 });
     assert_eq!(map.drop(1_001), DropOutcome::TooLate { reserved_out: 2 });
-    let origin = map.inverse(2).unwrap();
-    assert!(origin.padding && origin.in_seq == 1_001);
-    assert!(!map.inverse(3).unwrap().padding);
+    assert_eq!(map.inverse(2).unwrap().in_seq, 1_001);
     assert_eq!(map.map(1_003), Some(4));
 }
 
@@ -70,7 +68,7 @@ fn another_source_goes_on_where_the_last_one_stopped() {
     let mut map = started(65_534, 1_000);
     assert_eq!((map.map(1_000), map.map(1_001)), (Some(65_534), Some(65_535)));
     assert_eq!(map.drop(1_005), DropOutcome::Dropped, "1002 to 1004 never come");
-    map.restart(70, 8, 1_234);
+    map.restart(70, 8);
     assert_eq!((map.map(1_002), map.map(70)), (Some(65_536 + 932), Some(65_536)));
 }
 
@@ -79,17 +77,15 @@ fn the_origin_of_what_was_sent() {
     let mut map = started(65_534, 1_000);
     map.map(1_000);
     map.map(1_001);
-    map.restart(70, 8, 1_234);
+    map.restart(70, 8);
     map.map(70);
     map.drop(71);
     map.map(72);
-    let origin = |stream_tag, in_seq, out_seq, timestamp_offset| {
-        Some(Origin { stream_tag, in_seq, out_seq, timestamp_offset, padding: false })
-    };
-    assert_eq!(map.inverse(65_534), origin(7, 1_000, 65_534, 90));
-    assert_eq!(map.inverse(65_535), origin(7, 1_001, 65_535, 90));
-    assert_eq!(map.inverse(0), origin(8, 70, 65_536, 1_234));
-    assert_eq!(map.inverse(1), origin(8, 72, 65_537, 1_234));
+    let origin = |source, in_seq, out_seq| Some(Origin { source, in_seq, out_seq });
+    assert_eq!(map.inverse(65_534), origin(7, 1_000, 65_534));
+    assert_eq!(map.inverse(65_535), origin(7, 1_001, 65_535));
+    assert_eq!(map.inverse(0), origin(8, 70, 65_536));
+    assert_eq!(map.inverse(1), origin(8, 72, 65_537));
     assert_eq!(map.inverse(2), None, "not given yet");
     assert_eq!(map.inverse(65_533), None, "before the first");
     assert_eq!(map.inverse(40_000), None);
@@ -177,7 +173,7 @@ fn agrees_with_a_naive_list_under_random_orders() {
         for step in 0..20_000u64 {
             if step == 0 || rng.below(300) == 0 {
                 next_in = u64::from(rng.below(200_000));
-                map.restart(next_in, step as u16, step as u32);
+                map.restart(next_in, step as u16);
                 model.restart(next_in, step as u16);
             }
             let in_seq = match rng.below(20) {
@@ -195,7 +191,7 @@ fn agrees_with_a_naive_list_under_random_orders() {
             let asked = model.next_out.saturating_sub(1 + u64::from(rng.below(60)));
             if let Some(&(tag, in_seq)) = model.given.get(&asked) {
                 let origin = map.inverse(asked as u16).unwrap();
-                assert_eq!((origin.stream_tag, origin.in_seq, origin.out_seq), (tag, in_seq, asked));
+                assert_eq!((origin.source, origin.in_seq, origin.out_seq), (tag, in_seq, asked));
             }
         }
     }
@@ -205,10 +201,10 @@ fn agrees_with_a_naive_list_under_random_orders() {
 fn what_is_older_than_the_newest_of_its_source_is_late() {
     let mut map = SequenceMap::new(7);
     assert!(!map.is_late(0), "nothing has come");
-    map.restart(100, 0, 0);
+    map.restart(100, 0);
     map.map(104);
     map.drop(105);
     assert!(map.is_late(104) && map.is_late(105) && !map.is_late(106));
-    map.restart(50, 1, 0);
+    map.restart(50, 1);
     assert!(!map.is_late(50) && map.is_late(49), "another source, other numbers");
 }

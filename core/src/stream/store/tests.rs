@@ -10,7 +10,7 @@ fn meta(ext_seq: u64, now: Instant) -> PacketMeta {
         timestamp: ext_seq as u32 * 3_000,
         marker: ext_seq.is_multiple_of(3),
         payload_type: 96,
-        keyframe: ext_seq.is_multiple_of(50),
+        frame: FrameInfo::without_layers(ext_seq.is_multiple_of(50), true),
         received_at: now,
         extensions: ExtensionValues { audio_level: Some(ext_seq as u8), ..ExtensionValues::default() },
     }
@@ -18,8 +18,8 @@ fn meta(ext_seq: u64, now: Instant) -> PacketMeta {
 
 #[test]
 fn a_packet_stays_small() {
-    assert!(size_of::<PacketMeta>() <= 72, "{}", size_of::<PacketMeta>());
-    assert!(size_of::<Slot>() <= 88, "{}", size_of::<Slot>());
+    assert!(size_of::<PacketMeta>() <= 88, "{}", size_of::<PacketMeta>());
+    assert!(size_of::<Slot>() <= 104, "{}", size_of::<Slot>());
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl Encoder {
         let numbers = PictureNumbers {
             picture_id: has_picture_id.then(|| random.below(0x8000) as u16),
             tl0_picture_index: has_tl0.then(|| random.below(0x100) as u8),
+            frame_number: None,
         };
         Encoder {
             track: track.id,

@@ -59,6 +59,8 @@ pub struct PictureNumbers {
     pub picture_id: Option<u16>,
     /// TL0PICIDX.
     pub tl0_picture_index: Option<u8>,
+    /// The frame number of the dependency descriptor, where the packet has one.
+    pub frame_number: Option<u16>,
 }
 
 /// A payload that was recognised.

@@ -163,7 +163,7 @@ impl RtpReceiver {
             waiting: BTreeMap::new(),
             passed: VecDeque::new(),
             gaps: Gaps::new(format.nack),
-            order: OrderRules::new(track.codec),
+            order: OrderRules::new(&track),
             decoder: Decoder::new(&track),
             reception: Reception::new(format.clock_rate),
             next_report_at: now + REPORT_INTERVAL,
@@ -373,22 +373,24 @@ impl RtpReceiver {
         } else {
             let recognised = recognise(&self.track, payload)
                 .map_err(|mismatch| Violation::Payload(sequence as u16, mismatch))?;
-            self.check_descriptor(packet, &recognised.marks)?;
-            Some((recognised.marks, recognised.numbers))
+            let frame_number = self.read_descriptor(packet, &recognised.marks)?;
+            Some((recognised.marks, PictureNumbers { frame_number, ..recognised.numbers }))
         };
         self.insert(now, sequence, Packet { timestamp, marker, content }, repair)
     }
 
-    /// The part of a dependency descriptor that needs no structure: of a frame's packets, first, last, and its number.
-    fn check_descriptor(&self, packet: &RtpPacket<'_>, marks: &Marks) -> Result<(), Violation> {
+    /// The part of a dependency descriptor that needs no structure: of a frame's packets, first, last, and its number, which is
+    /// returned.
+    fn read_descriptor(&self, packet: &RtpPacket<'_>, marks: &Marks) -> Result<Option<u16>, Violation> {
         let value = self.format.dependency_descriptor.and_then(|id| packet.extension(id));
-        let Some(value) = value else { return Ok(()) };
+        let Some(value) = value else { return Ok(None) };
         let layers = self.track.encodings[usize::from(marks.encoding)].layers;
         let expected = super::frame::dependency_descriptor(layers, marks);
-        if value.get(..3) == expected.get(..3) {
-            Ok(())
-        } else {
-            Err(Violation::DependencyDescriptor(*marks))
+        match *value {
+            [first, high, low, ref rest @ ..] if first == expected[0] && *rest == expected[3..] => {
+                Ok(Some(u16::from_be_bytes([high, low])))
+            }
+            _ => Err(Violation::DependencyDescriptor(*marks)),
         }
     }
 
@@ -440,7 +442,10 @@ impl RtpReceiver {
                 self.passed.pop_front();
             }
             self.passed.push_back((sequence, packet));
-            let Some((marks, _)) = packet.content else { continue };
+            let Some((marks, _)) = packet.content else {
+                self.order.on_filler();
+                continue;
+            };
             outcome = outcome.and(self.order.on_packet(&packet)).and(self.decode(now, &marks));
         }
         outcome

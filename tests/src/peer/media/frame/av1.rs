@@ -101,6 +101,8 @@ impl Kind {
         }
         match (self.keyframe, temporal_id == target.1) {
             (true, _) => switch,
+            // No picture of the period that begins refers to one from before it.
+            (false, _) if self.within == 0 => switch,
             (false, true) if !layers.is_reference(position) => discardable,
             (false, true) if layers.is_layer_sync(position) => switch,
             _ => required,

@@ -37,7 +37,7 @@ pub(super) fn find_marks(payload: &[u8]) -> Option<(usize, PictureNumbers)> {
         return None;
     }
     let mut at = 4;
-    let mut numbers = PictureNumbers { picture_id: Some(picture_id & 0x7FFF), tl0_picture_index: None };
+    let mut numbers = PictureNumbers { picture_id: Some(picture_id & 0x7FFF), ..PictureNumbers::default() };
     if present & 0x40 != 0 {
         numbers.tl0_picture_index = Some(*payload.get(at)?);
         at += 1;

@@ -63,7 +63,7 @@ pub(super) fn find_marks(payload: &[u8]) -> Option<(usize, PictureNumbers)> {
     if !has(0x80) || picture_id & 0x8000 == 0 {
         return None;
     }
-    let mut numbers = PictureNumbers { picture_id: Some(picture_id & 0x7FFF), tl0_picture_index: None };
+    let mut numbers = PictureNumbers { picture_id: Some(picture_id & 0x7FFF), ..PictureNumbers::default() };
     let mut at = 3;
     let flexible_mode = has(0x10);
     if has(0x20) {

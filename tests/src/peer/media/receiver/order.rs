@@ -1,15 +1,20 @@
 //! The rules about numbers: of packets within frames, of timestamps, of the marker, of the codec's picture numbers.
 use super::{FrameId, Packet, Violation};
 use crate::peer::media::frame::{Marks, PictureNumbers};
-use crate::peer::media::track::Codec;
+use crate::peer::media::track::{Codec, TrackSpec};
 
 /// Judges packets in the order of their sequence numbers.
 #[derive(Debug)]
 pub(super) struct OrderRules {
     codec: Codec,
+    /// Of each encoding.
+    spatial_layers: u8,
     before: Option<Before>,
     /// Something was lost since then.
     gap: bool,
+    /// A packet without payload has come since then: it fills the number of one that was lost on its way to the forwarder, who
+    /// could not know that its picture was to be left out.
+    filled: bool,
     /// How many times the stream may still go on under another timestamp offset and other picture numbers.
     restarts: u32,
 }
@@ -25,13 +30,19 @@ struct Before {
 }
 
 impl OrderRules {
-    pub(super) fn new(codec: Codec) -> Self {
-        OrderRules { codec, before: None, gap: false, restarts: 0 }
+    pub(super) fn new(track: &TrackSpec) -> Self {
+        let spatial_layers = track.encodings.first().map_or(1, |encoding| encoding.layers.spatial);
+        OrderRules { codec: track.codec, spatial_layers, before: None, gap: false, filled: false, restarts: 0 }
     }
 
     /// What comes next does not follow what was before.
     pub(super) fn on_gap(&mut self) {
         self.gap = true;
+    }
+
+    /// A packet without payload comes next.
+    pub(super) fn on_filler(&mut self) {
+        self.filled = true;
     }
 
     pub(super) fn allow_restart(&mut self) {
@@ -41,7 +52,7 @@ impl OrderRules {
     /// The next packet in order that has a payload.
     pub(super) fn on_packet(&mut self, packet: &Packet) -> Result<(), Violation> {
         let Some((marks, numbers)) = packet.content else { return Ok(()) };
-        let gap = std::mem::take(&mut self.gap);
+        let (gap, filled) = (std::mem::take(&mut self.gap), std::mem::take(&mut self.filled));
         let now = Before {
             packet: *packet,
             marks,
@@ -55,7 +66,7 @@ impl OrderRules {
             self.check_follows(&before, &now, restarted)?;
         }
         check_timestamps(&before, &now, restarted)?;
-        if !gap && !restarted && !before.marks.same_picture(&marks) {
+        if !gap && !filled && !restarted && !before.marks.same_picture(&marks) {
             self.check_picture_numbers(&before, &now)?;
         }
         Ok(())
@@ -139,6 +150,14 @@ impl OrderRules {
                 return Err(Violation::PictureId { frame, expected, found });
             }
         }
+        if let (Some(last), Some(found)) = (before.numbers.frame_number, now.numbers.frame_number) {
+            // Frames refer to each other by differences of these, so what is left out keeps its numbers.
+            let expected = last.wrapping_add(frames_apart(&before.marks, &now.marks, self.spatial_layers));
+            let is_ahead = found != last && found.wrapping_sub(last) < 0x8000;
+            if if switched { !is_ahead } else { found != expected } {
+                return Err(Violation::PictureId { frame, expected, found });
+            }
+        }
         if let (Some(last), Some(found)) = (before.numbers.tl0_picture_index, now.numbers.tl0_picture_index) {
             let expected = last.wrapping_add(u8::from(now.marks.temporal_id == 0));
             if found != expected {
@@ -147,6 +166,13 @@ impl OrderRules {
         }
         Ok(())
     }
+}
+
+/// How many frames of all spatial layers there are from one to another of the same encoding.
+fn frames_apart(before: &Marks, now: &Marks, spatial_layers: u8) -> u16 {
+    let pictures = now.number.wrapping_sub(before.number);
+    let frames = pictures.wrapping_mul(u32::from(spatial_layers)) + u32::from(now.spatial_id);
+    frames.wrapping_sub(u32::from(before.spatial_id)) as u16
 }
 
 /// One timestamp for a picture; within an encoding they go on as the capture times; over a switch they grow.

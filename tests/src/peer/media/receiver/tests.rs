@@ -76,6 +76,7 @@ impl Forwarded {
         PictureNumbers {
             picture_id: numbers.picture_id.map(|id| (id + 1) & 0x7FFF),
             tl0_picture_index: numbers.tl0_picture_index.map(|index| index.wrapping_add(base)),
+            frame_number: None,
         }
     }
 
@@ -213,9 +214,14 @@ fn a_dependency_descriptor_of_another_packet() {
     let id = track.numbers(SEED).extension(HeaderExtensionUri::DependencyDescriptor).unwrap();
     let violation = with_one_changed(&track, is_end, |p| {
         let descriptor = p.extensions.iter_mut().find(|(other, _)| *other == id).unwrap();
-        descriptor.1[2] ^= 1;
+        descriptor.1[0] ^= 1;
     });
     assert!(matches!(violation, Violation::DependencyDescriptor(_)), "{violation}");
+    let violation = with_one_changed(&track, is_end, |p| {
+        let descriptor = p.extensions.iter_mut().find(|(other, _)| *other == id).unwrap();
+        descriptor.1[2] ^= 1;
+    });
+    assert!(matches!(violation, Violation::PictureId { .. }), "{violation}");
 }
 
 #[test]

@@ -1,0 +1,226 @@
+//! Which layers a consumer sends: what is asked for, what it is to become, what it is.
+//!
+//! A consumer of simulcast sends one encoding at a time, and of that the temporal layers up to one; a consumer of SVC sends of
+//! the one encoding the spatial and temporal layers up to some. Both are a [`Selected`]: an encoding, and [`Layers`] of it. To
+//! clients both are mediasoup's pair of a spatial layer, which for simulcast is the encoding, and a temporal one.
+//!
+//! Rules, which hold for every codec:
+//!
+//! * To another encoding only at its keyframe; until that has come the one that is sent goes on.
+//! * Up to a higher spatial layer only at a keyframe. Down at the beginning of any picture if the frames of the lower layer have
+//!   been sent (they are not where layers depend on each other in keyframes only), else at a keyframe.
+//! * Down to a lower temporal layer at the beginning of any picture; up where the stream says that it can be done.
+use crate::event::ConsumerLayers;
+use crate::ortc::ConsumerType;
+use crate::stream::frame::{FrameInfo, Layers};
+
+/// What is sent of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected {
+    /// The encoding.
+    pub encoding: u8,
+    /// The layers within it.
+    pub layers: Layers,
+}
+
+/// The choice of layers of one consumer.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    consumer_type: ConsumerType,
+    /// The highest layers that the parameters announce.
+    top: (u8, u8),
+    preferred: ConsumerLayers,
+    /// `None`: nothing is to be sent.
+    target: Option<Selected>,
+    /// What is sent; `None` until a packet that a decoder can start with.
+    current: Option<Selected>,
+    /// RTP timestamp of the newest picture of the current encoding.
+    picture: Option<u32>,
+    /// A bit for each spatial layer of which that picture's frame is sent.
+    sent: u8,
+}
+
+impl Selection {
+    /// Everything that the parameters announce, or less if less is preferred.
+    ///
+    /// `spatial_layers` are the encodings of simulcast or the spatial layers of SVC; both counts are at least 1.
+    pub fn new(
+        consumer_type: ConsumerType,
+        spatial_layers: u8,
+        temporal_layers: u8,
+        preferred: Option<ConsumerLayers>,
+    ) -> Self {
+        let top = (spatial_layers.saturating_sub(1), temporal_layers.saturating_sub(1));
+        let highest = ConsumerLayers { spatial_layer: top.0, temporal_layer: Some(top.1) };
+        let mut selection = Selection {
+            consumer_type,
+            top,
+            preferred: highest,
+            target: None,
+            current: None,
+            picture: None,
+            sent: 0,
+        };
+        selection.prefer(preferred.unwrap_or(highest));
+        selection.target = Some(selection.selected(selection.preferred));
+        selection
+    }
+
+    /// Other layers are wished for; cut to those that exist (mediasoup's `setPreferredLayers`).
+    pub fn prefer(&mut self, layers: ConsumerLayers) {
+        self.preferred = ConsumerLayers {
+            spatial_layer: layers.spatial_layer.min(self.top.0),
+            temporal_layer: Some(layers.temporal_layer.unwrap_or(self.top.1).min(self.top.1)),
+        };
+    }
+
+    /// Decides what is to be sent; `None`: nothing.
+    pub fn set_target(&mut self, layers: Option<ConsumerLayers>) {
+        self.target = layers.map(|layers| self.selected(layers));
+        if self.target.is_none() {
+            self.stop();
+        }
+    }
+
+    /// Nothing is sent until a packet that a decoder can start with.
+    pub fn stop(&mut self) {
+        self.current = None;
+        self.picture = None;
+        self.sent = 0;
+    }
+
+    /// A packet with which the target can be begun is sent.
+    pub fn begin(&mut self, timestamp: u32) {
+        self.current = self.target;
+        self.picture = Some(timestamp);
+        self.sent = 0;
+    }
+
+    /// Takes in the next packet of the current encoding, in order, and says whether it is sent.
+    pub fn on_packet(&mut self, timestamp: u32, frame: &FrameInfo) -> bool {
+        let (Some(mut current), Some(target)) = (self.current, self.target) else { return false };
+        if self.picture != Some(timestamp) {
+            self.picture = Some(timestamp);
+            if target.encoding == current.encoding {
+                current.layers = self.at_picture(current.layers, target.layers, frame);
+            }
+            self.sent = 0;
+        }
+        if target.encoding == current.encoding && frame.start {
+            current.layers.temporal = raised(current.layers, target.layers.temporal, frame);
+        }
+        self.current = Some(current);
+        let is_sent = frame.members.contains(current.layers);
+        if is_sent {
+            self.sent |= 1 << frame.spatial_id.min(7);
+        }
+        is_sent
+    }
+
+    /// What is to be sent.
+    pub fn target(&self) -> Option<Selected> {
+        self.target
+    }
+
+    /// What is sent.
+    pub fn current(&self) -> Option<Selected> {
+        self.current
+    }
+
+    /// The layers asked for, complete.
+    pub fn preferred(&self) -> ConsumerLayers {
+        self.preferred
+    }
+
+    /// Number of the highest spatial and the highest temporal layer.
+    pub fn top(&self) -> (u8, u8) {
+        self.top
+    }
+
+    /// Whether the target cannot be reached without a keyframe of it.
+    pub fn needs_keyframe(&self) -> bool {
+        match (self.current, self.target) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(current), Some(target)) => {
+                let lower_is_sent = self.sent >> target.layers.spatial & 1 == 1;
+                current.encoding != target.encoding
+                    || current.layers.spatial < target.layers.spatial
+                    || (current.layers.spatial > target.layers.spatial && !lower_is_sent)
+            }
+        }
+    }
+
+    /// What is sent, as clients know it; `None` where there are no layers to tell of or nothing is sent.
+    pub fn current_layers(&self) -> Option<ConsumerLayers> {
+        if self.consumer_type == ConsumerType::Simple {
+            return None;
+        }
+        self.current.map(|current| self.as_layers(current))
+    }
+
+    /// What is to be sent, as clients know it.
+    pub fn target_layers(&self) -> Option<ConsumerLayers> {
+        self.target.map(|target| self.as_layers(target))
+    }
+
+    /// Whether there is anything to choose.
+    pub fn has_layers(&self) -> bool {
+        self.consumer_type != ConsumerType::Simple
+    }
+
+    /// Whether spatial layers are encodings.
+    pub fn is_simulcast(&self) -> bool {
+        self.consumer_type == ConsumerType::Simulcast
+    }
+
+    fn at_picture(&self, mut layers: Layers, target: Layers, frame: &FrameInfo) -> Layers {
+        layers.temporal = layers.temporal.min(target.temporal);
+        let is_down = target.spatial < layers.spatial && self.sent >> target.spatial & 1 == 1;
+        if is_down {
+            layers.spatial = target.spatial;
+        }
+        if frame.keyframe { target } else { layers }
+    }
+
+    fn selected(&self, layers: ConsumerLayers) -> Selected {
+        let temporal = layers.temporal_layer.unwrap_or(self.top.1);
+        // What is not announced is sent all the same when there is no choice about it.
+        let temporal = if temporal >= self.top.1 { Layers::HIGHEST.temporal } else { temporal };
+        match self.consumer_type {
+            ConsumerType::Simulcast => Selected {
+                encoding: layers.spatial_layer,
+                layers: Layers { spatial: Layers::HIGHEST.spatial, temporal },
+            },
+            ConsumerType::Svc => {
+                let spatial = layers.spatial_layer.min(Layers::HIGHEST.spatial);
+                Selected { encoding: 0, layers: Layers { spatial, temporal } }
+            }
+            ConsumerType::Simple | ConsumerType::Pipe => {
+                Selected { encoding: 0, layers: Layers::HIGHEST }
+            }
+        }
+    }
+
+    fn as_layers(&self, selected: Selected) -> ConsumerLayers {
+        let spatial_layer = if self.is_simulcast() {
+            selected.encoding
+        } else {
+            selected.layers.spatial.min(self.top.0)
+        };
+        ConsumerLayers { spatial_layer, temporal_layer: Some(selected.layers.temporal.min(self.top.1)) }
+    }
+}
+
+/// The temporal layer from this frame on: the highest towards `target` that the frame lets a receiver begin.
+fn raised(layers: Layers, target: u8, frame: &FrameInfo) -> u8 {
+    let is_member = frame.members.contains(layers);
+    let can_begin = |temporal: u8| {
+        frame.switches.contains(Layers { temporal, ..layers })
+            && (is_member || temporal == layers.temporal + 1 && frame.temporal_id == temporal)
+    };
+    (layers.temporal + 1..=target).rev().find(|temporal| can_begin(*temporal)).unwrap_or(layers.temporal)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use super::*;
+
+fn layers(spatial: u8, temporal: u8) -> Layers {
+    Layers { spatial, temporal }
+}
+
+fn read(codec: Codec, payload: &[u8]) -> FrameInfo {
+    FrameReader::new(codec).read(1, true, payload, &[])
+}
+
+/// Which of the layers up to L3T3 are in a set, as rows of spatial layers.
+fn rows(set: LayersSet) -> [[bool; 3]; 3] {
+    [0, 1, 2].map(|spatial| [0, 1, 2].map(|temporal| set.contains(layers(spatial, temporal))))
+}
+
+#[test]
+fn a_stream_without_layers_is_for_everybody() {
+    for (codec, payload) in [(Codec::Opus, &[1, 2][..]), (Codec::H264, &[0x65, 1]), (Codec::Vp8, &[])] {
+        let info = read(codec, payload);
+        assert_eq!((info.members, info.start, info.end, info.picture), (LayersSet::ALL, true, true, None));
+    }
+}
+
+#[test]
+fn temporal_layers_and_numbers_of_vp8() {
+    // X S; I L T; PictureID 0x1234; TL0PICIDX 9; TID 1, Y.
+    let payload = [0x90, 0xE0, 0x92, 0x34, 9, 0x60, 0x01];
+    let info = read(Codec::Vp8, &payload);
+    assert_eq!((info.temporal_id, info.start, info.keyframe), (1, true, false));
+    assert_eq!(rows(info.members), [[false, true, true]; 3]);
+    assert_eq!(info.switches, info.members);
+    let mut copy = payload;
+    let offsets = NumberOffsets { picture_id: 0x7000, tl0_index: 250, frame_number: 7 };
+    offsets.apply_to_payload(&info.picture.unwrap(), &mut copy);
+    assert_eq!(copy, [0x90, 0xE0, 0x82, 0x34, 3, 0x60, 0x01], "modulo 2^15 and 2^8");
+    // Without Y nobody can begin here; a 7-bit PictureID stays one.
+    let payload = [0x90, 0xA0, 0x7F, 0x40, 0x01];
+    let info = read(Codec::Vp8, &payload);
+    assert_eq!(info.switches, LayersSet::NONE);
+    let mut copy = payload;
+    NumberOffsets { picture_id: 2, ..offsets }.apply_to_payload(&info.picture.unwrap(), &mut copy);
+    assert_eq!(copy, [0x90, 0xA0, 0x01, 0x40, 0x01]);
+}
+
+#[test]
+fn spatial_layers_of_vp9_by_who_refers_to_them() {
+    let mut reader = FrameReader::new(Codec::Vp9);
+    // I L B E, and Z or not; PictureID 5; TID, U, SID, D; TL0PICIDX.
+    let mut frame = |first: u8, spatial: u8, temporal: u8| {
+        reader.read(1, true, &[0xA0 | first, 5, temporal << 5 | 0x10 | spatial << 1, 77, 0], &[])
+    };
+    assert!(rows(frame(0x4D, 0, 0).members) == [[true; 3]; 3], "no more layers are known");
+    frame(0x4C, 2, 0);
+    let lower = frame(0x4C, 0, 1);
+    assert_eq!(rows(lower.members), [[false, true, true]; 3], "referred to from above");
+    assert!(lower.is_for_higher_spatial_layers() && lower.start && lower.end && !lower.keyframe);
+    let alone = frame(0x45, 1, 0);
+    assert_eq!(rows(alone.members), [[false; 3], [true; 3], [false; 3]], "of k-SVC");
+    assert!(!alone.is_for_higher_spatial_layers() && !alone.start && alone.end);
+    assert_eq!(alone.picture.unwrap().tl0_index, Some((77, 3)));
+    assert!(frame(0x08, 0, 0).keyframe && !frame(0x08, 1, 0).keyframe);
+    assert!(read(Codec::Vp9, &[0x8C, 5, 0]).members == LayersSet::ALL, "no layer indices");
+}
+
+#[test]
+fn the_dependency_descriptor_says_who_needs_a_frame() {
+    let mut reader = FrameReader::new(Codec::Other);
+    // A keyframe of L1T2 by hand: start, end, template 0, frame 0x0102; a structure of two decode targets with templates
+    // T0 (switch, switch), T1 (absent, discardable), no chains, no sizes.
+    let bits = "11000000 0000000100000010 10000 000000 00001 01 11 1010 0001 0 1 0000 0 0 0";
+    let info = reader.read(100, true, &[], &bytes(bits));
+    assert_eq!((info.keyframe, info.start, info.frame_number), (true, true, 0x0102));
+    assert_eq!(rows(info.members), [[true; 3]; 3]);
+    assert_eq!(rows(info.switches), [[true; 3]; 3]);
+    let upper = reader.read(101, true, &[], &[0xC1, 0x01, 0x03]);
+    assert_eq!((upper.temporal_id, upper.keyframe), (1, false));
+    assert_eq!(rows(upper.members), [[false, true, true]; 3]);
+    assert_eq!(upper.switches, LayersSet::NONE);
+    let before = reader.read(99, true, &[], &[0xC1, 0x01, 0x01]);
+    assert_eq!(before.members, LayersSet::ALL, "of another structure, which is not known");
+    let mut copy = [0xC1, 0xFF, 0xFF];
+    NumberOffsets { frame_number: 3, ..NumberOffsets::default() }.apply_to_dependency_descriptor(&mut copy);
+    assert_eq!(copy, [0xC1, 0, 2]);
+}
+
+fn bytes(bits: &str) -> Vec<u8> {
+    let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
+    let whole = |chunk: &[u8]| (0..8).fold(0, |byte, bit| byte << 1 | chunk.get(bit).copied().unwrap_or(0));
+    bits.chunks(8).map(whole).collect()
+}
