@@ -12,7 +12,7 @@ use crate::stream::frame::FrameReader;
 use crate::stream::keyframe::KeyframeRequests;
 use crate::stream::receive::{ReceiveParams, ReceiveStream, Received};
 use crate::stream::rtx;
-use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore};
+use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore, StoredPacket};
 use crate::wire::codec::Codec;
 use crate::wire::rtp::RtpView;
 
@@ -231,6 +231,7 @@ impl Producer {
         if !received.store.insert(&meta, dependency_descriptor, payload) {
             return Reception::Discarded;
         }
+        received.reread_behind(&meta);
         Reception::Stored(StoredPacketInfo { encoding, restarted, meta, payload_len: payload.len() })
     }
 
@@ -313,6 +314,18 @@ impl ProducerEncoding {
             stream.on_inactive();
             self.is_live = false;
         }
+    }
+
+    /// A packet that came late may have brought what those behind it are read by.
+    fn reread_behind(&mut self, meta: &PacketMeta) {
+        let ProducerEncoding { store, frames, .. } = self;
+        if store.highest() == Some(meta.ext_seq) || !frames.has_structure_since(meta.ext_seq) {
+            return;
+        }
+        store.reread_behind(meta.ext_seq, |stored| {
+            let StoredPacket { meta, dependency_descriptor, payload } = *stored;
+            frames.read(meta.ext_seq, meta.marker, payload, dependency_descriptor)
+        });
     }
 
     /// The sequence number of the next FIR command (RFC 5104 section 4.3.1.1).

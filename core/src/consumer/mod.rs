@@ -32,6 +32,9 @@ use crate::wire::codec::Codec;
 /// Packets of an encoding that has gone on since its keyframe, at most, for a switch to it.
 const MAX_CATCH_UP_PACKETS: u64 = 64;
 
+/// And how far the keyframe may lie behind what was sent last, in capture time.
+const MAX_CATCH_UP: Duration = Duration::from_millis(500);
+
 /// A media sink of a router.
 #[derive(Debug)]
 pub struct Consumer {
@@ -340,28 +343,31 @@ impl Consumer {
         if !is_target || !is_start {
             return false;
         }
-        let same = self.last_encoding == Some(encoding);
+        let last = self.last_encoding;
         // What was overtaken before a pause by what has been sent must not follow it after the pause.
-        let is_overtaken = same && self.sequence.is_late(meta.ext_seq);
-        // What flows is not left for a keyframe that was got back so late that it would have to catch up for long.
-        let newest = producer.encodings.get(usize::from(encoding)).and_then(|stream| stream.store.highest());
-        let behind = newest.unwrap_or(0).saturating_sub(meta.ext_seq);
-        if is_overtaken || self.selection.current().is_some() && behind > MAX_CATCH_UP_PACKETS {
+        let is_overtaken = last == Some(encoding) && self.sequence.is_late(meta.ext_seq);
+        let aligned = last.and_then(|last| producer.aligned_timestamp(encoding, meta.timestamp, last));
+        let flows = self.selection.current().is_some();
+        if is_overtaken || flows && self.is_stale(packet, producer, aligned) {
             return false;
         }
-        match self.last_encoding.replace(encoding) {
-            Some(last) if !same => {
-                let aligned = producer.aligned_timestamp(encoding, meta.timestamp, last);
-                self.timestamps.switch(last, encoding, meta.timestamp, aligned, meta.received_at);
-            }
-            _ => {
-                self.timestamps.restart(meta.timestamp, meta.received_at);
-            }
-        }
+        self.last_encoding = Some(encoding);
+        match last.filter(|last| *last != encoding) {
+            Some(last) => self.timestamps.switch(last, encoding, meta.timestamp, aligned, meta.received_at),
+            None => self.timestamps.restart(meta.timestamp, meta.received_at),
+        };
         self.pictures.begin(&meta.frame);
         self.selection.begin(meta.timestamp);
         self.sequence.restart(meta.ext_seq, Source { encoding, timestamp_offset: self.timestamps.offset() });
         true
+    }
+
+    /// Whether a keyframe was got back so late that what flows is not to be left for it: it would have to catch up for long, or
+    /// its capture time lies far behind.
+    fn is_stale(&self, packet: &StoredPacketInfo, producer: &Producer, aligned: Option<u32>) -> bool {
+        let newest = producer.encodings.get(usize::from(packet.encoding)).and_then(|stream| stream.store.highest());
+        newest.unwrap_or(0).saturating_sub(packet.meta.ext_seq) > MAX_CATCH_UP_PACKETS
+            || aligned.is_some_and(|aligned| self.timestamps.lag(aligned) > MAX_CATCH_UP)
     }
 
     /// Decides about the next packet of the encoding that flows.

@@ -74,6 +74,8 @@ pub struct FrameReader {
     /// Spatial layers of VP9, as its scalability structure told last.
     spatial_layers: u8,
     structure: Option<Box<Structure>>,
+    /// The one before, for packets that come late.
+    previous: Option<Box<Structure>>,
 }
 
 /// The template structure in force.
@@ -176,7 +178,7 @@ impl NumberOffsets {
 impl FrameReader {
     /// For packets of this codec.
     pub const fn new(codec: Codec) -> Self {
-        FrameReader { codec, spatial_layers: 1, structure: None }
+        FrameReader { codec, spatial_layers: 1, structure: None, previous: None }
     }
 
     /// The codec changed within the stream.
@@ -189,6 +191,11 @@ impl FrameReader {
     /// The stream begins anew.
     pub fn forget(&mut self) {
         *self = FrameReader::new(self.codec);
+    }
+
+    /// Whether the packets behind this one are read by what this one has brought.
+    pub fn has_structure_since(&self, ext_seq: u64) -> bool {
+        [&self.structure, &self.previous].into_iter().flatten().any(|structure| structure.since == ext_seq)
     }
 
     /// Reads a packet; `dependency_descriptor` is empty where there is none.
@@ -222,18 +229,13 @@ impl FrameReader {
     }
 
     fn read_dependency_descriptor(&mut self, ext_seq: u64, value: &[u8], info: &mut FrameInfo) {
-        let structure = self.structure.as_deref();
-        // A packet from before the structure would be read by templates that are not its own.
-        let known = structure.filter(|known| known.since <= ext_seq).map(|known| &known.templates);
+        let known = self.structure_of(ext_seq).map(|known| &known.templates);
         let Some(mut descriptor) = DependencyDescriptor::parse(value, known) else { return };
         let begins = descriptor.structure.is_some() && descriptor.frame_differences.is_empty();
         if let Some(templates) = descriptor.structure.take() {
-            if structure.is_some_and(|known| known.since > ext_seq) {
-                return;
-            }
-            self.structure = Some(Box::new(Structure::new(*templates, ext_seq)));
+            self.take_structure(Structure::new(*templates, ext_seq));
         }
-        let Some(structure) = &mut self.structure else { return };
+        let Some(structure) = self.structure_of(ext_seq) else { return };
         if let Some(active) = descriptor.active_decode_targets {
             structure.set_active(active);
         }
@@ -249,6 +251,27 @@ impl FrameReader {
             picture: info.picture,
             frame_number: descriptor.mandatory.frame_number,
         };
+    }
+}
+
+impl FrameReader {
+    /// The structure that a packet is read by: the one that came with it or last before it.
+    fn structure_of(&mut self, ext_seq: u64) -> Option<&mut Structure> {
+        let both = [self.structure.as_deref_mut(), self.previous.as_deref_mut()];
+        both.into_iter().flatten().find(|structure| structure.since <= ext_seq)
+    }
+
+    fn take_structure(&mut self, structure: Structure) {
+        match &self.structure {
+            Some(newest) if newest.since > structure.since => {
+                let previous = self.previous.as_ref().map_or(0, |previous| previous.since);
+                if structure.since >= previous {
+                    self.previous = Some(Box::new(structure));
+                }
+            }
+            Some(newest) if newest.since == structure.since => {}
+            _ => self.previous = self.structure.replace(Box::new(structure)),
+        }
     }
 }
 

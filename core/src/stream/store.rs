@@ -168,6 +168,21 @@ impl PacketStore {
         })
     }
 
+    /// Reads anew what the packets behind this one are to the layers of the stream.
+    pub fn reread_behind(
+        &mut self,
+        ext_seq: u64,
+        mut read: impl FnMut(&StoredPacket<'_>) -> FrameInfo,
+    ) {
+        for behind in ext_seq + 1..=self.highest.unwrap_or(0) {
+            let Some(frame) = self.get(behind).map(|stored| read(&stored)) else { continue };
+            let index = self.index(behind);
+            if let Some(meta) = self.slots.get_mut(index).and_then(|slot| slot.meta.as_mut()) {
+                meta.frame = frame;
+            }
+        }
+    }
+
     /// The highest number stored so far.
     pub fn highest(&self) -> Option<u64> {
         self.highest

@@ -1,5 +1,5 @@
 //! RTP timestamps that go on over a change or restart of the source.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::jitter::timestamp_units;
 use crate::seq::is_newer_timestamp;
@@ -64,7 +64,8 @@ impl TimestampMap {
         let told = near.unwrap_or_else(|| last.wrapping_add(self.passed(last_at, received_at)));
         let known = self.known.iter().find(|(source, _)| *source == to);
         let known = known.map(|(_, offset)| timestamp.wrapping_add(*offset));
-        let tolerance = self.clock_rate / if near.is_some() { 100 } else { 4 };
+        // Without reports the time of arrival is all there is, which an outage can put off by seconds.
+        let tolerance = if near.is_some() { self.clock_rate / 50 } else { self.clock_rate.saturating_mul(10) };
         let exact = known.filter(|known| distance(*known, told) <= tolerance).unwrap_or(told);
         // A picture that was captured before the last one sent must not go backwards.
         self.step = if is_newer_timestamp(exact, last) { 0 } else { last.wrapping_add(1).wrapping_sub(exact) };
@@ -85,6 +86,13 @@ impl TimestampMap {
             self.last = Some((output, received_at));
         }
         output
+    }
+
+    /// How far a timestamp of the current source lies behind the newest that was sent.
+    pub fn lag(&self, timestamp: u32) -> Duration {
+        let output = timestamp.wrapping_add(self.offset).wrapping_sub(self.step);
+        let behind = self.last.map_or(0, |(last, _)| last.wrapping_sub(output) as i32).max(0);
+        Duration::from_secs_f64(f64::from(behind) / f64::from(self.clock_rate.max(1)))
     }
 
     /// What is added to the timestamps of the current source.
@@ -110,8 +118,6 @@ fn distance(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
