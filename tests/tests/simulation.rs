@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::collections::BTreeSet;
 
-use sansfu_tests::sim::plan::{Cut, Fault, Plan};
+use sansfu_tests::sim::golden;
+use sansfu_tests::sim::plan::{Cut, Fault, Plan, SecurityKind};
 use sansfu_tests::sim::run::run;
 
 /// The whole plan in peace.
@@ -39,4 +40,29 @@ fn rooms_on_one_worker_or_on_two_are_the_same_for_those_in_them() {
         received += one.values().filter(|flows| **flows).count();
     }
     assert!(received > 20, "there was something to compare: {received}");
+}
+
+/// The file was written by a release build, mostly on another machine: what differs between those would show here.
+#[test]
+fn golden_traces_are_the_same_in_every_build_and_on_every_machine() {
+    let written = std::fs::read_to_string(golden::FILE).unwrap();
+    let traces = golden::traces();
+    assert!(
+        traces == written,
+        "The traces are not those of {}. If nothing was meant to change in what is sent, this is a bug. Else write them anew, \
+         from another build than that of this test, and say in the commit why they have changed:\n\
+         cargo run --release -p sansfu-tests --bin sim -- --write-traces\n\nthey are:\n{traces}\nthey were:\n{written}",
+        golden::FILE,
+    );
+}
+
+#[test]
+fn golden_traces_are_of_every_kind() {
+    let plans = golden::SEEDS.map(Plan::of_seed);
+    for kind in [SecurityKind::Agreed, SecurityKind::Dtls12, SecurityKind::Dtls13] {
+        assert!(plans.iter().any(|plan| plan.security == kind), "{kind:?}");
+    }
+    for workers in [1, 2] {
+        assert!(plans.iter().any(|plan| plan.workers == workers), "{workers} worker(s)");
+    }
 }

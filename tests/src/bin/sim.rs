@@ -1,6 +1,6 @@
 //! Runs the simulation: one seed, or many, or those in a file; replays, and cuts failures down.
 //!
-//! `sim [SEED] [--seeds N] [--minutes M] [--file FILE] [--off FAULTS] [--only ACTIONS] [--whole] [-v]`
+//! `sim [SEED] [--seeds N] [--minutes M] [--file FILE] [--off FAULTS] [--only ACTIONS] [--whole] [--write-traces] [-v]`
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sansfu_tests::sim::golden;
 use sansfu_tests::sim::plan::{Cut, Fault, Plan};
 use sansfu_tests::sim::run::{Report, run};
 use sansfu_tests::sim::shrink::shrink;
 
-const USAGE: &str = "usage: sim [SEED] [--seeds N] [--minutes M] [--file FILE] [--off FAULTS] [--only ACTIONS] [--whole] [-v]
+const USAGE: &str = "usage: sim [SEED] [--seeds N] [--minutes M] [--file FILE] [--off FAULTS] [--only ACTIONS] [--whole] [--write-traces] [-v]
   SEED         the first seed; 0 by default
   --seeds N    run N seeds, one after the other; 1 by default
   --minutes M  go on with further seeds until M minutes have passed
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: sim [SEED] [--seeds N] [--minutes M] [--file FILE] [
   --off a,b    leave faults out: loss, jitter, duplication, reordering, rate, corruption, nat, outage, death, hostility
   --only 1,2   keep only these actions of the plan
   --whole      do not cut failures down
+  --write-traces  write tests/traces.txt anew, for a change that is meant to change what is sent, and nothing else
   -v           show the plan, and after a failure what happened before it";
 
 /// A run that takes longer than this hangs, on any machine.
@@ -39,6 +41,7 @@ struct Arguments {
     minutes: Option<f64>,
     tasks: Vec<Task>,
     whole: bool,
+    write_traces: bool,
     verbose: bool,
 }
 
@@ -50,6 +53,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.write_traces {
+        return write_traces();
+    }
     // A panic is reported with its seed; the standard message would only tear the lines apart.
     std::panic::set_hook(Box::new(|_| {}));
     let runner = Runner::new(arguments);
@@ -62,6 +68,16 @@ fn main() -> ExitCode {
         }
     });
     runner.conclude()
+}
+
+fn write_traces() -> ExitCode {
+    match std::fs::write(golden::FILE, golden::traces()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", golden::FILE);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl Arguments {
@@ -82,6 +98,7 @@ impl Arguments {
                 "--off" => arguments.first.cut.off = parse_faults(value()?)?,
                 "--only" => arguments.first.cut.kept = Some(parse_indices(value()?)?),
                 "--whole" => arguments.whole = true,
+                "--write-traces" => arguments.write_traces = true,
                 "-v" => arguments.verbose = true,
                 seed => arguments.first.seed = number(seed)?,
             }

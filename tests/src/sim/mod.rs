@@ -3,12 +3,14 @@
 //! - [`world`]: servers, clients and networks in virtual time.
 //! - [`check`]: the rules, and the reference model of rooms.
 //! - [`plan`], [`run`], [`shrink`]: a seed decides a run, a run is judged, a failing run is cut down.
+//! - [`golden`]: runs that are written down.
 //!
 //! `cargo run -p sansfu-tests --bin sim` runs seeds. Whoever embeds the core can put clients of their own into a
 //! [`world::World`] and judge it by an [`world::Observer`] of their own: see `tests/examples/own_world.rs`.
 mod act;
 pub mod check;
 pub mod choice;
+pub mod golden;
 pub mod plan;
 pub mod run;
 pub mod shrink;

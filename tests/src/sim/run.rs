@@ -66,7 +66,12 @@ impl Report {
     /// The one line that every run ends with.
     pub fn line(&self) -> String {
         let result = self.broken_rule().map_or_else(|| "ok".to_owned(), |rule| format!("failed: {rule}"));
-        format!("seed={} trace={:016x} steps={} result={result}", self.seed, self.trace, self.steps)
+        format!("{} result={result}", self.trace_line())
+    }
+
+    /// What was done, without what was thought of it.
+    pub fn trace_line(&self) -> String {
+        format!("seed={} trace={:016x} steps={}", self.seed, self.trace, self.steps)
     }
 }
 
