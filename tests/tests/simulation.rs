@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 use std::collections::BTreeSet;
 
+use std::time::Duration;
+
+use sansfu_tests::peer::publishing::TrackKind;
 use sansfu_tests::sim::golden;
-use sansfu_tests::sim::plan::{Cut, Fault, Plan, SecurityKind};
-use sansfu_tests::sim::run::run;
+use sansfu_tests::sim::plan::{Action, Cut, Fault, HostPlan, Plan, SecurityKind, Silence, Timed};
+use sansfu_tests::sim::run::{Report, run};
 
 /// The whole plan in peace.
 fn without_faults(seed: u64) -> Plan {
@@ -64,5 +67,37 @@ fn golden_traces_are_of_every_kind() {
     }
     for workers in [1, 2] {
         assert!(plans.iter().any(|plan| plan.workers == workers), "{workers} worker(s)");
+    }
+}
+
+/// Two clients in peace but for a silence of one of them, five seconds into the call.
+fn with_a_silence(sending: bool, of: Silence, hold: Duration) -> Report {
+    let peace = without_faults(10);
+    let hosts =
+        peace.hosts.iter().take(2).map(|host| HostPlan { lacks: Vec::new(), ..host.clone() }).collect();
+    let timed = |at, host, action| Timed { at: Duration::from_secs(at), host, action };
+    let tracks = vec![TrackKind::Opus];
+    let actions = vec![
+        timed(0, 0, Action::Join { room: 0, tracks: tracks.clone() }),
+        timed(0, 1, Action::Join { room: 0, tracks }),
+        timed(5, 0, Action::Silence { sending, of, hold }),
+    ];
+    let duration = Duration::from_secs(45);
+    run(&Plan { workers: 1, rooms: 1, security: SecurityKind::Agreed, hosts, duration, actions, ..peace })
+}
+
+#[test]
+fn short_silences_are_survived_and_long_ones_end_the_transport() {
+    for (sending, of) in [
+        (true, Silence::Checks),
+        (false, Silence::Checks),
+        (true, Silence::Everything),
+        (false, Silence::Everything),
+    ] {
+        for (hold, expired) in [(20, 0), (35, 1)] {
+            let report = with_a_silence(sending, of, Duration::from_secs(hold));
+            assert!(report.failure.is_none(), "{}: {:?}", report.line(), report.failure);
+            assert_eq!(report.expired, expired, "sending {sending}, {of:?}, {hold} s");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It comes into a room, publishes tracks, takes the consumers that it is offered, and comes back when its WebSocket breaks. What
 //! it does beyond that it is told by [`Order`]s.
+mod order;
 mod place;
 
 use std::collections::VecDeque;
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use sansfu::ortc::{DtlsParameters, HeaderExtensionUri, IceParameters, RtpParameters};
 use serde_json::{Value, json};
 
+pub use self::order::Order;
 use self::place::{Asked, Call, Transport};
 use super::consuming::Incoming;
 use super::media::congestion::TransportNumbers;
 use super::media::feedback::FeedbackGenerator;
 use super::path::{Misbehaviour, Path, PathParameters, Security};
-use super::publishing::{Outgoing, TrackKind};
+use super::publishing::Outgoing;
 use crate::sim::choice::Choices;
 use crate::sim::world::{Client, Heard, Said};
 
@@ -40,57 +42,6 @@ pub struct CallerConfig {
     pub seed: u64,
     /// The MIME types that it cannot receive, lower case.
     pub lacks: Vec<&'static str>,
-}
-
-/// What a client is told to do. Tracks and consumers are counted modulo those that are there.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Order {
-    /// Go into a room and publish.
-    Join {
-        /// The room.
-        room_id: String,
-        /// What to publish.
-        tracks: Vec<TrackKind>,
-    },
-    /// Close the transports and the WebSocket.
-    Leave,
-    /// Open the WebSocket anew, as after a break.
-    Reconnect,
-    /// Publish another track.
-    Publish(TrackKind),
-    /// Close a track's producer.
-    Unpublish(u32),
-    /// Pause a producer, or let it go on.
-    PauseProducer(u32, bool),
-    /// Stop sending a track without telling anybody, or go on.
-    Mute(u32, bool),
-    /// Pause a consumer, or let it go on.
-    PauseConsumer(u32, bool),
-    /// Make a request about a consumer: its method and what else it says.
-    AskConsumer(u32, &'static str, Value),
-    /// New ICE credentials for the sending (or receiving) transport.
-    RestartIce {
-        /// Which.
-        sending: bool,
-    },
-    /// Close a transport by DTLS.
-    CloseTransport {
-        /// Which: that for sending, or that for receiving.
-        sending: bool,
-    },
-    /// Ask for the statistics of everything.
-    Stats,
-    /// Take another name.
-    Rename(String),
-    /// Send hostile datagrams by a transport.
-    Misbehave {
-        /// Which: that for sending, or that for receiving.
-        sending: bool,
-        /// What.
-        misbehaviour: Misbehaviour,
-    },
-    /// Send a frame as it is.
-    Say(String),
 }
 
 /// What a client has seen that must not be.
@@ -307,6 +258,15 @@ impl Caller {
                     call.incoming.clear();
                 }
             }
+            Order::BeSilent { sending, of, hold } => {
+                if let Some(transport) = call.transport_mut(sending) {
+                    transport.fall_silent(now + hold, of);
+                }
+            }
+            Order::Speak => {
+                let transports = [&mut call.sending, &mut call.receiving].into_iter().flatten();
+                transports.for_each(|transport| transport.speak(now));
+            }
             Order::Stats => self.ask_stats(),
             Order::Rename(name) => self.ask("changeDisplayName", json!({ "displayName": name }), Asked::Else),
             Order::Misbehave { sending, misbehaviour } => {
@@ -464,6 +424,7 @@ impl Caller {
                 path,
                 numbers: TransportNumbers::default(),
                 feedback: None,
+                silent_until: None,
             });
             *(if sending { &mut call.sending } else { &mut call.receiving }) = transport;
         }

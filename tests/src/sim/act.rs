@@ -88,6 +88,7 @@ pub(super) fn heal(world: &mut CallWorld) {
         for nth in 0..muted {
             give(world, index, Order::Mute(nth, false));
         }
+        give(world, index, Order::Speak);
     }
 }
 
@@ -120,6 +121,7 @@ fn order_of(plan: &Plan, timed: &Timed, action: &Action) -> Option<Order> {
         Action::KeyFrame(nth) => Order::AskConsumer(*nth, "requestConsumerKeyFrame", json!({})),
         Action::RestartIce { sending } => Order::RestartIce { sending: *sending },
         Action::CloseTransport { sending } => Order::CloseTransport { sending: *sending },
+        Action::Silence { sending, of, hold } => Order::BeSilent { sending: *sending, of: *of, hold: *hold },
         Action::Stats => Order::Stats,
         Action::Rename => Order::Rename(format!("called at {:?}", timed.at)),
         Action::Misbehave { sending, kind } => {

@@ -14,6 +14,8 @@ const MAX_SECONDS: u32 = 40;
 const MAX_FUZZED: Duration = Duration::from_secs(8);
 /// Actions of one run.
 const MAX_ACTIONS: u32 = 60;
+/// Silences of one run.
+const MAX_SILENCES: u32 = 4;
 
 /// A run before it happens.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +114,8 @@ pub enum Action {
     Clog { up: bool, hold: Duration },
     /// Datagrams of both directions are lost for a while.
     Blackout { hold: Duration },
+    /// Sends no checks, or nothing at all, by one of its transports for a while, and does not know it.
+    Silence { sending: bool, of: Silence, hold: Duration },
     /// Asks for statistics of everything that it has.
     Stats,
     /// Changes its name.
@@ -122,6 +126,15 @@ pub enum Action {
     Nonsense(u32),
     /// A stranger sends datagrams to its server.
     Stranger(u32),
+}
+
+/// What of a path is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Its checks: consent goes, media comes.
+    Checks,
+    /// All of it.
+    Everything,
 }
 
 /// A sort of trouble that can be left out of a run.
@@ -141,7 +154,7 @@ pub enum Fault {
     Corruption,
     /// NATs, and what they do in mid-call.
     Nat,
-    /// Links that hold datagrams back or lose all of them for a while.
+    /// Links that hold datagrams back or lose all of them for a while, and clients that send none.
     Outage,
     /// Machines that are switched off, and WebSockets that break.
     Death,
@@ -263,6 +276,13 @@ impl Plan {
         if choices.chance(400) {
             actions.iter_mut().for_each(|timed| vary_tracks(choices, &mut timed.action));
         }
+        if has(Fault::Outage) && choices.chance(500) {
+            for _ in 0..choices.between(1, MAX_SILENCES) {
+                let at = Duration::from_millis(u64::from(choices.below(duration.as_millis() as u32)));
+                let host = choices.below(host_count);
+                actions.push(Timed { at, host, action: draw_silence(choices) });
+            }
+        }
         actions.sort_by_key(|timed| timed.at);
         Plan { seed, workers, security, hosts, rooms, duration, actions }
     }
@@ -354,7 +374,7 @@ impl Action {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Action::Rebind | Action::Swap(_) => Some(Fault::Nat),
-            Action::Clog { .. } | Action::Blackout { .. } => Some(Fault::Outage),
+            Action::Clog { .. } | Action::Blackout { .. } | Action::Silence { .. } => Some(Fault::Outage),
             Action::Die { .. } | Action::Reconnect | Action::Duplicate | Action::CloseTransport { .. } => {
                 Some(Fault::Death)
             }
@@ -489,6 +509,15 @@ fn action_of_kind(kind: u32, choices: &mut Choices<'_>, rooms: u32) -> Action {
     }
 }
 
+/// From a moment to longer than consent lasts.
+fn draw_silence(choices: &mut Choices<'_>) -> Action {
+    Action::Silence {
+        sending: choices.chance(500),
+        of: choices.pick(&[Silence::Checks, Silence::Everything]),
+        hold: Duration::from_millis(choices.pick(&[200, 3_000, 12_000, 29_000, 35_000])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -505,7 +534,7 @@ mod tests {
             let name = |timed: &Timed| format!("{:?}", std::mem::discriminant(&timed.action));
             kinds.extend(plan.actions.iter().map(name));
         }
-        assert_eq!(kinds.len(), KINDS as usize);
+        assert_eq!(kinds.len(), KINDS as usize + 1, "silences are not among the kinds");
     }
 
     #[test]

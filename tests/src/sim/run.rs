@@ -53,6 +53,8 @@ pub struct Report {
     pub failure: Option<(Duration, Violation)>,
     /// The last things that happened before it.
     pub log: Vec<String>,
+    /// Transports that ended because their clients were silent.
+    pub expired: u64,
     /// What the clients had received of each track when everything flowed again: whether anything, by room, receiver and track.
     pub outcome: BTreeMap<(String, String, u32), bool>,
 }
@@ -95,6 +97,7 @@ pub fn run(plan: &Plan) -> Report {
         steps: world.observer.steps,
         simulated: world.now - world.start,
         datagrams: world.datagrams_sent,
+        expired: world.observer.nodes.values().map(|judge| judge.wire.expired).sum(),
         failure: world.observer.violation.take(),
         log: world.observer.log.drain(..).collect(),
         outcome,

@@ -9,6 +9,7 @@ use crate::peer::media::congestion::TransportNumbers;
 use crate::peer::media::feedback::FeedbackGenerator;
 use crate::peer::path::{Path, Received};
 use crate::peer::publishing::{Outgoing, TrackKind};
+use crate::sim::plan::Silence;
 use crate::sim::world::Said;
 
 /// Being in a room, or on the way into it.
@@ -37,6 +38,8 @@ pub(super) struct Transport {
     pub(super) numbers: TransportNumbers,
     /// Tells the server when its packets came, once the first consumer has said how they are numbered.
     pub(super) feedback: Option<FeedbackGenerator>,
+    /// The end of its silence, while it is silent.
+    pub(super) silent_until: Option<Instant>,
 }
 
 /// What an answer will be to.
@@ -117,7 +120,7 @@ impl Call {
         let mut wake = |at: Option<Instant>| deadline = [deadline, at].into_iter().flatten().min();
         let mut packets = Vec::new();
         if let Some(transport) = self.sending.as_mut() {
-            transport.path.handle_timeout(now);
+            transport.handle_timeout(now);
             let connected = transport.path.is_connected();
             for outgoing in self.outgoing.iter_mut().filter(|_| connected) {
                 outgoing.sender.poll(now, &mut packets);
@@ -125,10 +128,10 @@ impl Call {
             }
             transport.send(&mut packets);
             transport.flush(said);
-            wake(transport.path.deadline());
+            wake(transport.deadline());
         }
         if let Some(transport) = self.receiving.as_mut() {
-            transport.path.handle_timeout(now);
+            transport.handle_timeout(now);
             let connected = transport.path.is_connected();
             for incoming in self.incoming.values_mut().filter(|_| connected) {
                 complaints.extend(incoming.poll(now, &mut packets).err());
@@ -140,13 +143,41 @@ impl Call {
             }
             transport.send(&mut packets);
             transport.flush(said);
-            wake(transport.path.deadline());
+            wake(transport.deadline());
         }
         deadline
     }
 }
 
 impl Transport {
+    /// Is silent from now on, until then.
+    pub(super) fn fall_silent(&mut self, until: Instant, of: Silence) {
+        match of {
+            Silence::Checks => self.path.pause_consent(),
+            Silence::Everything => self.path.set_silent(true),
+        }
+        self.silent_until = self.silent_until.max(Some(until));
+    }
+
+    /// Is silent no longer.
+    pub(super) fn speak(&mut self, now: Instant) {
+        self.silent_until = None;
+        self.path.set_silent(false);
+        self.path.resume_consent(now);
+    }
+
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.silent_until.is_some_and(|until| until <= now) {
+            self.speak(now);
+        }
+        self.path.handle_timeout(now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.path.deadline(), self.silent_until].into_iter().flatten().min()
+    }
+
     pub(super) fn send(&mut self, packets: &mut Vec<Vec<u8>>) {
         for packet in packets.drain(..) {
             // RFC 5761 section 4.

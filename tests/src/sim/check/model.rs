@@ -123,6 +123,11 @@ impl RoomsModel {
         self.ice.get(fragment).map(|(_, transport)| transport)
     }
 
+    /// Whether a transport is there.
+    pub(super) fn has_transport(&self, id: &str) -> bool {
+        self.peers().any(|peer| peer.transports.contains_key(id))
+    }
+
     /// The room and the peer of a session.
     pub fn peer(&self, session: SessionId) -> Option<&PeerModel> {
         let (room, peer) = self.sessions.get(&session)?;

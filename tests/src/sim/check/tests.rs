@@ -258,6 +258,9 @@ fn consent_lasts_as_long_as_it_should() {
     let mut court = Court::new();
     court.now += Duration::from_secs(30);
     court.fine(&Said::Time, &consequences());
+    let mut court = Court::new();
+    court.now += Duration::from_secs(31);
+    court.breaks("consent expired too late", &Said::Time, &[]);
     let [closed, ..] = consequences();
     Court::new().fine(&Said::Time, &[closed, lost(CloseReason::DtlsClosed)]);
 }

@@ -17,6 +17,9 @@ const MAX_DATAGRAM_BYTES: usize = 1_452;
 /// The default of `Config::ice_consent_timeout`.
 const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How late a timer may fire that is set while others fire.
+const TIMER_GRAIN: Duration = Duration::from_millis(1);
+
 /// Watches every datagram.
 ///
 /// - Nothing but answers to STUN goes to an address that has not proved itself by STUN with the password of a transport that is
@@ -25,6 +28,7 @@ const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 ///   and index would have been used for two plaintexts. An SRTCP index is used once.
 /// - Where nothing is lost on the way to the server, new sequence numbers of an SSRC are one more than the highest before.
 /// - Media of a consumer comes only while it may flow.
+/// - A transport ends when its client has asked for nothing for as long as consent lasts: neither before nor after.
 #[derive(Debug, Default)]
 pub struct WireRules {
     /// RTP packets sent that were new.
@@ -33,6 +37,8 @@ pub struct WireRules {
     pub repeated_packets: u64,
     /// The size of the largest datagram.
     pub largest: usize,
+    /// Transports that ended because their clients were silent.
+    pub expired: u64,
     /// Whether gaps in outgoing sequence numbers are the server's own making: nothing is lost on the way to it.
     pub expects_no_gaps: bool,
     /// The username fragments with which each address has proved itself: clients that change places use one by turns.
@@ -60,8 +66,14 @@ impl WireRules {
             let fragment = stun.fragment.clone().unwrap_or_default();
             let valid = model.ice_password(&fragment).is_some_and(|known| stun.is_made_with(bytes, known));
             if valid {
-                // Requests that come from another's tuple are ignored until its hold has ended.
-                let answered = |done: &Done| matches!(done, Done::Datagram { bytes, .. } if bytes[0] < 4);
+                // Not every request with the right password counts: one from another's tuple is ignored until its hold has
+                // ended, and one that claims our role is refused.
+                let answered = |done: &Done| match done {
+                    Done::Datagram { bytes, .. } => {
+                        Stun::parse(bytes).is_some_and(|answer| answer.is_success())
+                    }
+                    _ => false,
+                };
                 if let Some(transport) = model.transport_of(&fragment)
                     && step.done.iter().any(answered)
                 {
@@ -77,10 +89,23 @@ impl WireRules {
                 self.check_expiry(step.now, &transport_id.to_string())
             }
             _ => Ok(()),
+        })?;
+        self.check_overdue(step.now, model)
+    }
+
+    /// Whether a transport that is there should have ended.
+    fn check_overdue(&mut self, now: Instant, model: &RoomsModel) -> Result<(), Violation> {
+        let is_overdue = |last: &Instant| now > *last + CONSENT_TIMEOUT + TIMER_GRAIN;
+        let overdue = self.consents.extract_if(.., |_, last| is_overdue(last));
+        let mut still_there = overdue.filter(|(id, _)| model.has_transport(id));
+        still_there.next().map_or(Ok(()), |(transport, last)| {
+            let what = format!("transport {transport}: {:?} after its last request", now - last);
+            Err(Violation::new("consent expired too late", what))
         })
     }
 
-    fn check_expiry(&self, now: Instant, transport: &str) -> Result<(), Violation> {
+    fn check_expiry(&mut self, now: Instant, transport: &str) -> Result<(), Violation> {
+        self.expired += 1;
         let last = self.consents.get(transport);
         if last.is_none_or(|last| now >= *last + CONSENT_TIMEOUT) {
             return Ok(());
