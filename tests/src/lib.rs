@@ -1,5 +1,6 @@
 //! Shared parts of the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
+pub mod choices;
 pub mod counting_allocator;
 pub mod fixed_dtls;
 pub mod fuzzing;
@@ -9,4 +10,5 @@ pub mod null_crypto;
 pub mod peer;
 pub mod seeded_crypto;
 pub mod sim;
+pub mod stun;
 pub mod world;

@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 
 use sansfu::arena::{Arena, Id};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Inserts, removals and look-ups under every id that there ever was, and under made-up ones.
 pub fn arena(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut arena = Arena::<u32>::new();
     let mut model: BTreeMap<Id<u32>, u32> = BTreeMap::new();
     let mut ever: Vec<Id<u32>> = Vec::new();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         match input.range(0, 4) {
             0 => {
                 let value = input.u32();
@@ -21,11 +21,11 @@ pub fn arena(data: &[u8]) {
                 model.insert(id, value);
             }
             1 if !ever.is_empty() => {
-                let id = *input.pick(&ever);
+                let id = input.pick(&ever);
                 assert_eq!(arena.remove(id), model.remove(&id));
             }
             2 if !ever.is_empty() => {
-                let (id, value) = (*input.pick(&ever), input.u32());
+                let (id, value) = (input.pick(&ever), input.u32());
                 let (found, expected) = (arena.get_mut(id), model.get_mut(&id));
                 assert_eq!(found, expected);
                 if let Some((found, expected)) = found.zip(expected) {

@@ -2,7 +2,7 @@
 
 use sansfu::wire::codec::av1::{AggregationHeader, elements, is_keyframe};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Any payload: its elements lie in it one behind the other. And elements that are packed come out as they are.
 pub fn av1(data: &[u8]) {
@@ -40,12 +40,12 @@ fn elements_lie_in_order(data: &[u8]) {
 }
 
 fn packed_elements_come_out(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let flags = choices.u8() & 0xC8;
-    let extra_groups = choices.below(4);
+    let extra_groups = choices.below(4) as usize;
     let has_count = choices.flag();
     let mut packed = Vec::new();
-    while !choices.is_empty() && packed.len() < if has_count { 3 } else { 200 } {
+    while !choices.is_exhausted() && packed.len() < if has_count { 3 } else { 200 } {
         packed.push(choices.piece());
     }
     let count = if has_count { packed.len() } else { 0 };

@@ -2,7 +2,7 @@
 
 use sansfu::wire::codec::{Codec, av1, h264, is_keyframe, opus, vp8, vp9};
 
-use super::Choices;
+use crate::choices::Choices;
 
 const CODECS: [Codec; 6] = [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1, Codec::Other];
 
@@ -22,9 +22,9 @@ pub fn codecs(data: &[u8]) {
     // The table of contents and at most one byte more.
     assert_eq!(opus::is_dtx(data), data.get(2).is_none());
 
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let upper = choices.u64();
-    let name = choices.one_of(&["opus", "vp8", "vp9", "h264", "av1", "rtx", ""]);
+    let name = choices.pick(&["opus", "vp8", "vp9", "h264", "av1", "rtx", ""]);
     let mixed: String = name
         .chars()
         .enumerate()

@@ -5,14 +5,14 @@ use sansfu::wire::codec::dependency_descriptor::{
     TemplateStructure,
 };
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// The input is the descriptors of packets that come one after the other, a structure being kept until the next one comes. What
 /// was read fits the structure, and written out in full reads the same.
 pub fn dependency_descriptor(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let mut kept: Option<Box<TemplateStructure>> = None;
-    while !choices.is_empty() {
+    while !choices.is_exhausted() {
         let value = choices.piece();
         let Some(descriptor) = DependencyDescriptor::parse(value, kept.as_deref()) else { continue };
         assert_eq!(MandatoryFields::parse(value), Some(descriptor.mandatory));

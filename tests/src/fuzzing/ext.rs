@@ -8,13 +8,13 @@ use sansfu::wire::ext::{
 };
 use sansfu::wire::ntp::NtpTime;
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// All types, over the input as the value on the wire and as the numbers of one to be written.
 pub fn ext(data: &[u8]) {
     values_on_the_wire(data);
     identifications(data);
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     levels_and_turns(&mut choices);
     send_times(&mut choices);
     delays_and_captures(&mut choices);

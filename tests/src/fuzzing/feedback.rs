@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::bwe::feedback::TransportFeedbackRecorder;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 const WINDOW: u64 = 1_024;
@@ -80,7 +80,7 @@ struct Message {
 
 impl Message {
     fn decode(bytes: &[u8]) -> Self {
-        let mut input = Choices::new(bytes);
+        let mut input = Choices::from_bytes(bytes);
         let [first, payload_type] = [input.u8(), input.u8()];
         assert_eq!((first & 0xdf, payload_type), (0x8f, 205));
         assert_eq!(usize::from(input.u16()), bytes.len() / 4 - 1);
@@ -125,12 +125,12 @@ fn chunk(bits: u16, symbols: &mut Vec<u8>) {
 
 /// Packets in order, with gaps, late and from anywhere; feedback whenever it is due.
 pub fn feedback(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let start = epoch();
     let mut recorder = TransportFeedbackRecorder::new(start);
     let mut model = Model::default();
     let mut elapsed = Duration::from_micros(250 * (1 + u64::from(input.u16())));
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.u8();
         elapsed += match action >> 5 {
             0..=3 => Duration::from_micros(u64::from(input.u8()) * 100),

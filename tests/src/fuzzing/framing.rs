@@ -2,14 +2,14 @@
 
 use sansfu::wire::framing::{Deframer, FrameTooLong, write_frame};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Streams up to this length are cut at every single place.
 const CUT_EVERYWHERE_LEN: usize = 200;
 
 /// However a stream is cut, the same frames come out, and they are those that a reader of the whole stream finds.
 pub fn framing(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let max_frame_len = choices.u16();
     let cuts = choices.piece();
     let stream = choices.rest();

@@ -2,16 +2,16 @@
 
 use sansfu::wire::codec::h264::is_keyframe;
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Any payload against a reader by position, and NAL units alone, aggregated and in fragments against each other.
 pub fn h264(data: &[u8]) {
     assert_eq!(is_keyframe(data), has_key_unit(data));
 
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let mut aggregate = vec![24];
     let mut any = false;
-    while !choices.is_empty() {
+    while !choices.is_exhausted() {
         // Types 1 to 23 are single NAL units.
         let header = choices.u8() & 0xE0 | (choices.below(23) as u8 + 1);
         let unit = [&[header], choices.piece()].concat();

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use sansfu::ortc::{IceParameters, RtpCodecCapability};
 use sansfu::server::{
-    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Limits, Output, Protocol, Server, ServerConfig,
-    SessionId,
+    ExchangeId, HttpRequest, HttpResponse, Input, Limits, Output, Server, ServerConfig, SessionId,
 };
 use serde_json::{Value, json};
 
 use super::packets;
 use super::scene;
 use super::watch::Watch;
+use crate::choices::Choices;
 use crate::fixed_dtls::FixedDtls;
-use crate::world::{epoch, sfu_address, wall};
+use crate::world::{epoch, wall};
 
 /// More names than that are not remembered.
 const MAX_NAMES: usize = 32;
@@ -143,13 +143,7 @@ impl House {
     /// A datagram comes.
     pub fn datagram(&mut self, remote: SocketAddr, mut payload: Vec<u8>) {
         self.watch.on_datagram(remote);
-        let payload = &mut payload[..];
-        self.handle(Input::Datagram(Datagram {
-            local: sfu_address(),
-            remote,
-            protocol: Protocol::Udp,
-            payload,
-        }));
+        self.handle(Input::Datagram(scene::datagram(remote, &mut payload)));
     }
 
     /// Time passes, and what is due in it happens at the end of it.
@@ -160,7 +154,7 @@ impl House {
 
     /// The transport of a client at `remote` connects.
     pub fn connect(&mut self, ice: &IceParameters, remote: SocketAddr) {
-        let request = packets::binding_request(&mut super::Choices::new(&[]), ice);
+        let request = packets::binding_request(&mut Choices::from_bytes(&[]), ice);
         self.datagram(remote, request);
         self.datagram(remote, packets::hello(&self.backend, self.now));
     }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::stream::jitter::Jitter;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 /// What the integers round away: half a unit of the sixteenfold value each step, which the filter sums up to 8, and one unit of
@@ -34,12 +34,12 @@ impl Model {
 
 /// Packets with any spacing at sender and receiver.
 pub fn jitter(data: &[u8]) {
-    let mut input = Choices::new(data);
-    let clock_rate = *input.pick(&[90_000, 48_000, 8_000, 1_000_000]);
+    let mut input = Choices::from_bytes(data);
+    let clock_rate = input.pick(&[90_000, 48_000, 8_000, 1_000_000]);
     let mut jitter = Jitter::new(clock_rate);
     let mut model = Model { clock_rate: f64::from(clock_rate), last: None, jitter: 0.0 };
     let (mut now, mut timestamp) = (epoch(), input.u32());
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         match input.range(0, 8) {
             0 => {
                 jitter.on_restart();

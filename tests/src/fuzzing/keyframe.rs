@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::stream::keyframe::KeyframeRequests;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 /// A wish, and how many requests may still be sent for it by the clock.
@@ -22,12 +22,12 @@ impl Diary {
 
 /// Wishes, keyframes, cancellations and polls at any time.
 pub fn keyframe(data: &[u8]) {
-    let mut input = Choices::new(data);
-    let interval = Duration::from_millis(u64::from(*input.pick(&[1_000_u16, 500, 10, 0])));
+    let mut input = Choices::from_bytes(data);
+    let interval = Duration::from_millis(u64::from(input.pick(&[1_000_u16, 500, 10, 0])));
     let mut requests = KeyframeRequests::new(interval);
     let mut diary = Diary::default();
     let mut now = epoch();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let sends = match input.range(0, 6) {
             0 => {
                 diary.wished = true;

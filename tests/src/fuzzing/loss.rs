@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use sansfu::stream::loss::{LossCounter, LossReport};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// What RFC 3550 appendix A.3 says, computed from scratch.
 #[derive(Default)]
@@ -39,11 +39,11 @@ impl Model {
 
 /// Packets with gaps, late ones, repetitions and restarts, and reports between them.
 pub fn loss(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut loss = LossCounter::default();
     let mut model = Model::default();
     let mut highest = 0x1_0000 + u64::from(input.u16());
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.u8();
         if action.is_multiple_of(8) {
             assert_eq!(loss.report(), model.report());

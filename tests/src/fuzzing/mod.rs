@@ -19,7 +19,6 @@
 
 pub mod arena;
 pub mod av1;
-mod choices;
 pub mod codecs;
 pub mod demux;
 pub mod dependency_descriptor;
@@ -28,7 +27,6 @@ pub mod feedback;
 pub mod framing;
 pub mod h264;
 mod house;
-mod input;
 pub mod jitter;
 pub mod json;
 pub mod keyframe;
@@ -66,7 +64,6 @@ mod world;
 
 pub use arena::arena;
 pub use av1::av1;
-pub use choices::Choices;
 pub use codecs::codecs;
 pub use demux::demux;
 pub use dependency_descriptor::dependency_descriptor;

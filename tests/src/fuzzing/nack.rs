@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use sansfu::wire::rtcp::{Nack, RtcpView, packets, write_nack};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// RTCP header and two SSRCs.
 const HEADER_LEN: usize = 12;
 
 /// Lists in the stream's order come back exactly and take the fewest items; any other list comes back as the same set.
 pub fn nack(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let (sender_ssrc, media_ssrc) = (choices.u32(), choices.u32());
     let first = choices.u16();
     let gaps = choices.long_piece();

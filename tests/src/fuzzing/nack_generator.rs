@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::stream::nack::{NackGenerator, NackPoll};
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 const MAX_MISSING: usize = 1_000;
@@ -72,18 +72,18 @@ impl Model {
 
 /// Gaps, arrivals, keyframes and polls, on time, early and late.
 pub fn nack_generator(data: &[u8]) {
-    let mut input = Choices::new(data);
-    let tolerance = Duration::from_millis(u64::from(*input.pick(&[0_u8, 10, 60])));
+    let mut input = Choices::from_bytes(data);
+    let tolerance = Duration::from_millis(u64::from(input.pick(&[0_u8, 10, 60])));
     let mut nack = NackGenerator::new(tolerance);
     let mut model = Model { tolerance, ..Model::default() };
     let mut now = epoch();
     let mut end = 0x1_0000 + u64::from(input.u16());
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         match input.range(0, 8) {
             0 | 1 => {
                 let first = end + u64::from(input.range(0, 3));
                 end = first + u64::from(input.range(0, 5));
-                if input.chance(3) {
+                if input.percent(3) {
                     end += u64::from(input.range(0, 1_400));
                 }
                 nack.on_gap(now, first, end);
@@ -99,14 +99,14 @@ pub fn nack_generator(data: &[u8]) {
                 nack.on_keyframe(number);
                 model.keyframe = model.keyframe.max(number);
             }
-            5 if input.chance(5) => {
+            5 if input.percent(5) => {
                 nack.clear();
                 model = Model { tolerance, ..Model::default() };
             }
             5 => now = nack.deadline().map_or(now, |at| now.max(at)),
             _ => now += Duration::from_millis(u64::from(input.range(0, 128))),
         }
-        if input.chance(60) {
+        if input.percent(60) {
             poll(&mut nack, &mut model, now, Duration::from_millis(u64::from(input.u8())));
         }
         assert_eq!((nack.len(), nack.is_empty()), (model.missing.len(), model.missing.is_empty()));

@@ -8,17 +8,17 @@ use sansfu::ortc::{
 };
 use serde_json::{Value, json};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Three dictionaries, built in a realistic way or given as three lines of JSON.
 pub fn negotiation(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let [media_codecs, producer, remote] = if input.u8() & 1 == 0 {
         let media_codecs = media_codecs(&mut input);
         let Ok(router) = router(&media_codecs) else { return };
         let router = serde_json::to_value(router).unwrap();
         let mut all = [media_codecs, producer(&mut input, &router), remote(&mut input, router)];
-        while input.chance(30) {
+        while input.percent(30) {
             let which = input.range(1, 3) as usize;
             spoil(&mut input, &mut all[which]);
         }
@@ -186,7 +186,7 @@ fn codec(input: &mut Choices<'_>, payload_type: &str) -> Value {
         12 => video("video/rtx", json!({ "apt": input.u8() })),
         _ => audio("audio/foo", u32::from(input.u16()), input.u8()),
     };
-    if input.chance(20) {
+    if input.percent(20) {
         codec[payload_type] = json!(input.u8() & 127);
     }
     codec
@@ -197,15 +197,15 @@ fn producer(input: &mut Choices<'_>, router: &Value) -> Value {
     let all = router["codecs"].as_array().unwrap();
     let mut codecs = Vec::new();
     for number in 0..input.range(1, 5) as u8 {
-        let mut codec = if input.chance(10) { codec(input, "payloadType") } else { input.pick(all).clone() };
-        let payload_type = if input.chance(10) { input.u8() & 127 } else { 30 + 2 * number };
+        let mut codec = if input.percent(10) { codec(input, "payloadType") } else { input.pick(all) };
+        let payload_type = if input.percent(10) { input.u8() & 127 } else { 30 + 2 * number };
         codec["payloadType"] = json!(payload_type);
         if codec["parameters"]["apt"].is_number() {
             codec["parameters"]["apt"] = json!(payload_type.wrapping_sub(2));
         }
         codecs.push(codec);
-        if input.chance(50) {
-            let apt = if input.chance(90) { payload_type } else { input.u8() };
+        if input.percent(50) {
+            let apt = if input.percent(90) { payload_type } else { input.u8() };
             codecs.push(json!({ "mimeType": "video/rtx", "payloadType": payload_type + 1, "clockRate": 90000, "parameters": { "apt": apt } }));
         }
     }
@@ -221,10 +221,10 @@ fn producer(input: &mut Choices<'_>, router: &Value) -> Value {
     let extensions: Value = (1..input.range(1, 14))
         .map(|id| {
             let uri = input.pick(&HeaderExtensionUri::ALL).as_str();
-            json!({ "uri": uri, "id": if input.chance(90) { id } else { u32::from(input.u8()) } })
+            json!({ "uri": uri, "id": if input.percent(90) { id } else { u32::from(input.u8()) } })
         })
         .collect();
-    let mid = Some("mid").filter(|_| input.chance(60));
+    let mid = Some("mid").filter(|_| input.percent(60));
     let kind = codecs[0]["kind"].clone();
     json!({ "kind": kind, "rtpParameters": { "mid": mid, "codecs": codecs, "headerExtensions": extensions,
         "encodings": encodings, "rtcp": { "cname": "c" } } })
@@ -235,7 +235,7 @@ fn remote(input: &mut Choices<'_>, router: Value) -> Value {
     let shift = u64::from(input.u8() % 3) * 60;
     let mut remote = router;
     let codecs = remote["codecs"].as_array_mut().unwrap();
-    codecs.retain(|_| !input.chance(25));
+    codecs.retain(|_| !input.percent(25));
     for codec in codecs {
         for (at, name) in [("preferredPayloadType", ""), ("parameters", "apt")] {
             let number = if name.is_empty() { &mut codec[at] } else { &mut codec[at][name] };
@@ -245,12 +245,12 @@ fn remote(input: &mut Choices<'_>, router: Value) -> Value {
                 None => {}
             }
         }
-        codec["rtcpFeedback"].as_array_mut().unwrap().retain(|_| !input.chance(25));
+        codec["rtcpFeedback"].as_array_mut().unwrap().retain(|_| !input.percent(25));
     }
     let extensions = remote["headerExtensions"].as_array_mut().unwrap();
-    extensions.retain(|_| !input.chance(25));
+    extensions.retain(|_| !input.percent(25));
     for extension in extensions {
-        if input.chance(20) {
+        if input.percent(20) {
             extension["preferredId"] = json!(input.u8());
         }
     }
@@ -261,10 +261,10 @@ fn remote(input: &mut Choices<'_>, router: Value) -> Value {
 fn spoil(input: &mut Choices<'_>, value: &mut Value) {
     let others =
         [json!(null), json!(-1), json!(1.5), json!("x"), json!([]), json!({}), json!(true), json!(300)];
-    let other = input.pick(&others).clone();
+    let other = input.pick(&others);
     let mut pointer = String::new();
     let mut place = &*value;
-    while !input.chance(20) {
+    while !input.percent(20) {
         place = match place {
             Value::Array(items) if !items.is_empty() => {
                 let index = input.range(0, items.len() as u32) as usize;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use sansfu::wire::ntp::{NtpTime, from_short_format, to_short_format};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Seconds from 1900 to 1970: 70 years, 17 of them leap years.
 const EPOCHS_APART_S: u64 = (70 * 365 + 17) * 86_400;
 
 /// Conversions there and back lose less than the coarser of the two units.
 pub fn ntp(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     timestamps(NtpTime(choices.u64()));
     instants(Duration::new(choices.u64(), choices.u32() % 1_000_000_000));
     short_format(choices.u32());

@@ -12,7 +12,7 @@ use sansfu::wire::rtcp::{
 };
 use sansfu::wire::rtp::{RtpHeader, append_padding, write_extensions};
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::fixed_dtls::FixedDtls;
 use crate::null_crypto::NULL_TAG;
 use crate::world::stun::BindingRequest;
@@ -209,11 +209,11 @@ pub fn rtcp(input: &mut Choices<'_>, own: &[Stream], theirs: &[(u32, u16)]) -> V
             _ => feedback(input, sender, &mut out),
         }
     }
-    if input.chance(10) {
+    if input.percent(10) {
         let length = usize::from(input.u8());
         out.extend(input.bytes(length));
     }
-    if input.chance(10) {
+    if input.percent(10) {
         out.truncate(usize::from(input.u8()));
     }
     out

@@ -6,7 +6,7 @@ use sansfu::stream::receive::{ReceiveParams, ReceiveStream, Received};
 use sansfu::wire::ntp::NtpTime;
 use sansfu::wire::rtcp::SenderInfo;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 /// More than that much behind the highest number may be judged as too old.
@@ -70,14 +70,14 @@ impl Model {
 
 /// Packets and retransmissions in any order, reports and NACKs, at any time.
 pub fn receive_stream(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let use_nack = input.u8() & 1 == 0;
     let params = ReceiveParams { ssrc: 1, rtx_ssrc: Some(2), clock_rate: 90_000, use_nack };
     let mut stream = ReceiveStream::new(params);
     let mut model = Model::default();
     let (mut now, mut rtx_number) = (epoch(), input.u16());
     let mut last = input.u16();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.range(0, 32);
         now += Duration::from_millis(u64::from(action & 3) * 7);
         let highest = stream.highest().map_or(last, |highest| highest as u16);

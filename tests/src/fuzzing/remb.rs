@@ -3,19 +3,19 @@ use std::time::{Duration, Instant};
 
 use sansfu::bwe::remb::RembEstimator;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 /// Packets, loss, limits and polls at any time.
 pub fn remb(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut max_bps = None;
     let mut estimator = RembEstimator::new(max_bps);
     let mut now = epoch();
     let mut sending = false;
     let mut told: Option<(u64, Instant)> = None;
     let mut bytes = 0;
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         match input.range(0, 8) {
             0..=2 => {
                 let size = usize::from(input.u16());

@@ -1,16 +1,16 @@
 //! The bounded queue against a list.
 use sansfu::ring::Ring;
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Everything that a ring can do, in any order.
 pub fn ring(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let limit = input.range(0, 9) as usize;
     let mut ring = Ring::new(limit);
     let mut model: Vec<u8> = Vec::new();
     let mut overflowed = 0;
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let full = model.len() == limit;
         match input.range(0, 4) {
             0 => {

@@ -7,7 +7,7 @@ use sansfu::wire::rtp::{
     append_padding, header_len, stream_position, write_extensions,
 };
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// The view shows what a reader that follows the figures byte by byte shows, and a packet that is written anew from what it
 /// shows looks the same.
@@ -49,7 +49,7 @@ pub fn rtp(data: &[u8]) {
 /// What is written is read back, less what the chosen form of header extensions cannot carry; nothing before the packet in the
 /// buffer is touched.
 pub fn rtp_writer(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let header = RtpHeader {
         marker: choices.flag(),
         payload_type: choices.u8(),
@@ -61,7 +61,7 @@ pub fn rtp_writer(data: &[u8]) {
     let (before, padding_len, two_byte) = (choices.piece(), choices.u8(), choices.flag());
     let payload = choices.piece();
     let mut elements = Vec::new();
-    while !choices.is_empty() && elements.len() < 300 {
+    while !choices.is_exhausted() && elements.len() < 300 {
         elements.push((choices.u8(), choices.piece()));
     }
 

@@ -1,4 +1,5 @@
 //! What clients of a fuzzed machine offer and can: prepared once, since reading JSON costs more than a run may.
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use sansfu::ortc::{
     DtlsParameters, DtlsRole, RtpCapabilities, RtpCodecCapability, default_media_codecs,
     generate_router_rtp_capabilities,
 };
+use sansfu::sfu::{Datagram, Protocol};
 use serde_json::{Value, json};
 
 use super::packets::{PROFILE, Stream};
@@ -155,4 +157,9 @@ pub fn capabilities(router: &RtpCapabilities, which: u8) -> RtpCapabilities {
         _ => {}
     }
     capabilities
+}
+
+/// A datagram that comes to the server.
+pub fn datagram(remote: SocketAddr, payload: &mut [u8]) -> Datagram<'_> {
+    Datagram { local: world::sfu_address(), remote, protocol: Protocol::Udp, payload }
 }

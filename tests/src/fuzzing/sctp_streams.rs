@@ -6,12 +6,12 @@ use sansfu::ortc::{
 };
 use serde_json::{Value, json};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Parameters made of a few choices, a consumer's wishes, and ids given out and given back.
 pub fn sctp_streams(data: &[u8]) {
-    let mut input = Choices::new(data);
-    while !input.is_empty() {
+    let mut input = Choices::from_bytes(data);
+    while !input.is_exhausted() {
         let (ordered, life_time, retransmits) = (tristate(&mut input), limit(&mut input), limit(&mut input));
         let mut value = json!({ "streamId": input.u16() });
         for (name, member) in [
@@ -38,7 +38,7 @@ pub fn sctp_streams(data: &[u8]) {
 }
 
 fn tristate(input: &mut Choices<'_>) -> Option<bool> {
-    *input.pick(&[None, Some(false), Some(true)])
+    input.pick(&[None, Some(false), Some(true)])
 }
 
 fn limit(input: &mut Choices<'_>) -> Option<u16> {
@@ -75,7 +75,7 @@ fn allocate(input: &mut Choices<'_>) {
     let (limit, mut ids) = (input.range(0, 20) as u16, StreamIds::default());
     let mut taken = BTreeSet::new();
     for _ in 0..input.range(0, 60) {
-        if input.chance(30) {
+        if input.percent(30) {
             taken.remove(&(input.range(0, 20) as u16));
             continue;
         }

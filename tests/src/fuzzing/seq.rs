@@ -1,7 +1,7 @@
 //! Extended sequence numbers against a search of all candidates.
 use sansfu::seq::{self, Extender};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// The number with those low bits that is nearest; of two equally near ones the lower, if there is one.
 fn nearest(reference: u64, number: u16) -> u64 {
@@ -14,11 +14,11 @@ fn nearest(reference: u64, number: u16) -> u64 {
 
 /// A row of numbers through the extender, and each alone through the functions.
 pub fn seq(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut reference = u64::from(input.u32());
     let mut extender = Extender::default();
     let mut highest: Option<u64> = None;
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let number = input.u16();
         let extended = seq::extend(reference, number);
         assert_eq!(extended, nearest(reference, number), "{reference:#x} {number:#x}");

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sansfu::stream::sequence_map::{DropOutcome, Origin, SequenceMap};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Below this the map's memory may have ended.
 const SURE_SEGMENTS: usize = 126;
@@ -90,7 +90,7 @@ impl Model {
 
 /// Packets in any order, sent or left out, and restarts; and what NACKs may ask for.
 pub fn sequence_map(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let first_out = u64::from(input.u16());
     let mut map = SequenceMap::new(first_out);
     let mut model = Model {
@@ -100,12 +100,12 @@ pub fn sequence_map(data: &[u8]) {
         given: BTreeMap::new(),
     };
     let mut came: BTreeSet<u64> = BTreeSet::new();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.range(0, 16);
         let next_in = model.run.as_ref().map_or(0x1_0000, |run| run.next_in);
         if action == 0 || model.run.is_none() {
             let source = (input.u8(), input.u32());
-            let first_in = if input.chance(50) { next_in } else { 0x1_0000 + u64::from(input.u16()) };
+            let first_in = if input.percent(50) { next_in } else { 0x1_0000 + u64::from(input.u16()) };
             map.restart(first_in, source);
             model.restart(first_in, source);
             came.clear();
@@ -119,7 +119,7 @@ pub fn sequence_map(data: &[u8]) {
         };
         // The receiving stream lets each number through once.
         if came.insert(in_seq) {
-            one(&mut map, &mut model, in_seq, input.chance(25));
+            one(&mut map, &mut model, in_seq, input.percent(25));
         }
         model.check_inverse(&map, (model.next_out + 2).saturating_sub(u64::from(input.u8())));
         assert_eq!(map.highest_out(), model.next_out.saturating_sub(1));

@@ -6,10 +6,10 @@ use sansfu::server::SessionId;
 use sansfu::server::edge;
 use serde_json::{Value, json};
 
-use super::Choices;
 use super::house::House;
 use super::packets::{self, Stream};
 use super::scene;
+use crate::choices::Choices;
 
 const MAX_STEPS: usize = 150;
 const SDP: Option<&str> = Some("application/sdp");
@@ -58,7 +58,7 @@ struct Street {
 
 /// Anything in any order, and then everybody leaves.
 pub fn server(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut street = Street {
         house: House::new(scene::media_codecs()),
         sessions: Vec::new(),
@@ -68,7 +68,7 @@ pub fn server(data: &[u8]) {
         next_rtcp: 0,
     };
     for _ in 0..MAX_STEPS {
-        if input.is_empty() {
+        if input.is_exhausted() {
             break;
         }
         match input.range(0, 32) {
@@ -94,10 +94,10 @@ pub fn server(data: &[u8]) {
 impl Street {
     fn open(&mut self, input: &mut Choices<'_>) {
         let (room, peer) =
-            (*input.pick(&["r", "s", "t", "u", ""]), *input.pick(&["a", "b", "c", "d", "e", "\u{0}"]));
+            (input.pick(&["r", "s", "t", "u", ""]), input.pick(&["a", "b", "c", "d", "e", "\u{0}"]));
         let session = self.house.open(room, peer);
         self.sessions.push(session);
-        if input.chance(80) {
+        if input.percent(80) {
             self.house.request(
                 session,
                 "createWebRtcTransport",
@@ -122,7 +122,7 @@ impl Street {
 
     fn request(&mut self, input: &mut Choices<'_>) {
         let Some(session) = self.any_session(input) else { return };
-        let method = *input.pick(&METHODS);
+        let method = input.pick(&METHODS);
         let house = &self.house;
         let mut name = |names: &[String]| match names {
             [] => String::new(),
@@ -154,7 +154,7 @@ impl Street {
                 data["displayName"] = json!("G");
             }
         }
-        if input.chance(5) {
+        if input.percent(5) {
             data = Value::Null;
         }
         self.house.request(session, method, &data);
@@ -175,9 +175,9 @@ impl Street {
 
     fn post(&mut self, input: &mut Choices<'_>) {
         let (face, room, peer) =
-            (*input.pick(&["whip", "whep"]), *input.pick(&["r", "s", "v"]), *input.pick(&["a", "b", "w"]));
+            (input.pick(&["whip", "whep"]), input.pick(&["r", "s", "v"]), input.pick(&["a", "b", "w"]));
         let mut offer = input.pick(&OFFERS).to_vec();
-        if input.chance(20) {
+        if input.percent(20) {
             let (at, bytes) = (usize::from(input.u16()) % offer.len(), input.piece());
             offer.splice(at..at, bytes.iter().copied());
         }
@@ -193,7 +193,7 @@ impl Street {
         if self.locations.is_empty() {
             return;
         }
-        let (location, etag) = (input.pick(&self.locations).clone(), input.pick(&self.etags).clone());
+        let (location, etag) = (input.pick(&self.locations), input.pick(&self.etags));
         let response = match input.range(0, 4) {
             0 => self.house.http("DELETE", &location, None, None, b""),
             1 => self.house.http("PATCH", &location, FRAGMENT, Some(&etag), RESTART),
@@ -204,7 +204,7 @@ impl Street {
     }
 
     fn raw_http(&mut self, input: &mut Choices<'_>) {
-        let method = *input.pick(&["GET", "POST", "OPTIONS", "DELETE", "PATCH", "HEAD", "X"]);
+        let method = input.pick(&["GET", "POST", "OPTIONS", "DELETE", "PATCH", "HEAD", "X"]);
         let target = match input.range(0, 4) {
             0 => "/stats".to_owned(),
             1 => "/rooms/r".to_owned(),
@@ -222,7 +222,7 @@ impl Street {
         let remote = SocketAddr::from(([192, 0, 2, input.u8() % 4], 5_000));
         let bytes = match input.range(0, 8) {
             0 | 1 if !self.house.ice.is_empty() => {
-                let ice = input.pick(&self.house.ice).clone();
+                let ice = input.pick(&self.house.ice);
                 return self.house.connect(&ice, remote);
             }
             2 => packets::seal_rtp(packets::any_rtp(input, &mut self.streams)),

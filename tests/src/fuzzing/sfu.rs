@@ -9,14 +9,14 @@ use sansfu::event::{ConsumerLayers, Event};
 use sansfu::id::{ConsumerId, ProducerId, RouterId, TransportId};
 use sansfu::model::{ConsumerOptions, RouterOptions, WebRtcTransportOptions};
 use sansfu::ortc::{IceParameters, RtpCapabilities, default_media_codecs};
-use sansfu::sfu::{Datagram, Deadline, Input, Output, Protocol, Request, Response, Sfu};
+use sansfu::sfu::{Deadline, Input, Output, Request, Response, Sfu};
 
-use super::Choices;
 use super::packets::{self, Stream};
 use super::scene;
 use super::watch::Watch;
+use crate::choices::Choices;
 use crate::fixed_dtls::FixedDtls;
-use crate::world::{epoch, sfu_address, wall};
+use crate::world::{epoch, wall};
 
 const MAX_STEPS: usize = 400;
 /// More ids than that are not remembered.
@@ -55,11 +55,11 @@ struct Sink {
 
 /// A call, and then whatever the bytes say.
 pub fn sfu(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut machine = Machine::new();
     machine.set_up();
     for _ in 0..MAX_STEPS {
-        if input.is_empty() {
+        if input.is_exhausted() {
             break;
         }
         let action = input.u8();
@@ -78,7 +78,7 @@ pub fn sfu(data: &[u8]) {
             }
         }
         // Inputs may be batched.
-        if !input.chance(20) {
+        if !input.percent(20) {
             machine.drain();
         }
     }
@@ -123,7 +123,7 @@ impl Machine {
             let (transport_id, dtls_parameters) =
                 (self.transports[index], scene::dtls_parameters(&self.backend));
             self.request(Request::ConnectWebRtcTransport { transport_id, dtls_parameters });
-            let request = packets::binding_request(&mut Choices::new(&[]), &self.ice[index]);
+            let request = packets::binding_request(&mut Choices::from_bytes(&[]), &self.ice[index]);
             self.send(remote(index as u8), request);
             self.send(remote(index as u8), packets::hello(&self.backend, self.now));
             self.drain();
@@ -182,7 +182,7 @@ impl Machine {
         let bytes = match input.u8() {
             0..=63 => packets::hello(&self.backend, self.now),
             _ => {
-                let ice = input.pick(&self.ice).clone();
+                let ice = input.pick(&self.ice);
                 packets::binding_request(input, &ice)
             }
         };
@@ -197,13 +197,7 @@ impl Machine {
 
     fn send(&mut self, remote: SocketAddr, mut payload: Vec<u8>) {
         self.watch.on_datagram(remote);
-        let payload = &mut payload[..];
-        self.handle(Input::Datagram(Datagram {
-            local: sfu_address(),
-            remote,
-            protocol: Protocol::Udp,
-            payload,
-        }));
+        self.handle(Input::Datagram(scene::datagram(remote, &mut payload)));
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -330,14 +324,14 @@ impl Machine {
     }
 
     fn choose_request(&self, input: &mut Choices<'_>) -> Request {
-        let router_id = *input.pick(&self.routers);
-        let transport_id = *input.pick(&self.transports);
+        let router_id = input.pick(&self.routers);
+        let transport_id = input.pick(&self.transports);
         match input.range(0, 24) {
             0 => Request::CreateRouter(RouterOptions {
                 media_codecs: default_media_codecs(),
                 ..RouterOptions::default()
             }),
-            1 if input.chance(20) => Request::CloseRouter { router_id },
+            1 if input.percent(20) => Request::CloseRouter { router_id },
             1 | 2 => Request::GetRouter { router_id },
             3 => {
                 let seconds = Some(u32::from(input.u8())).filter(|seconds| *seconds < 60);
@@ -360,7 +354,7 @@ impl Machine {
             }
             8 => Request::CloseTransport { transport_id },
             9 | 10 => {
-                let mut options = input.pick(scene::productions()).clone();
+                let mut options = input.pick(scene::productions());
                 options.paused = input.u8() & 7 == 0;
                 Request::Produce { transport_id, options }
             }
@@ -371,8 +365,8 @@ impl Machine {
     }
 
     fn choose_media_request(&self, input: &mut Choices<'_>, transport_id: TransportId) -> Request {
-        let producer_id = *input.pick(&self.producers);
-        let consumer_id = *input.pick(&self.consumers);
+        let producer_id = input.pick(&self.producers);
+        let consumer_id = input.pick(&self.consumers);
         match input.range(0, 18) {
             0 => Request::GetProducer { producer_id },
             1 => Request::PauseProducer { producer_id },

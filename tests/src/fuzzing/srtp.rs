@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sansfu::srtp::cipher::AwsLcRs;
 use sansfu::srtp::{Receiver, Sender, SrtpError, SrtpProfile};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// What the receiver tells apart behind the highest index.
 const WINDOW: u64 = 1_024;
@@ -79,11 +79,11 @@ struct World {
 
 /// Packets sent in jumps over rollovers and back, delivered late, twice, damaged and cut, under one of the three profiles.
 pub fn srtp(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let profiles = [SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm, SrtpProfile::Aes128CmSha1_80];
-    let mut world = World::new(*input.pick(&profiles));
+    let mut world = World::new(input.pick(&profiles));
     for _ in 0..MAX_PACKETS {
-        if input.is_empty() {
+        if input.is_exhausted() {
             break;
         }
         match input.range(0, 8) {
@@ -113,7 +113,7 @@ impl World {
 
     /// Seals the packet of an index, which always has the same content, and delivers it unless it is to come later.
     fn send_rtp(&mut self, input: &mut Choices<'_>) {
-        let ssrc = *input.pick(&SSRCS);
+        let ssrc = input.pick(&SSRCS);
         let next = self.next.entry(ssrc).or_insert_with(|| u64::from(input.u16()));
         let index = match input.range(0, 8) {
             0..=3 => *next,
@@ -132,7 +132,7 @@ impl World {
         self.sender.protect_rtp(&mut bytes, 0, RTP_HEADER_LEN, index).unwrap();
         assert_eq!(bytes[..RTP_HEADER_LEN], plain[..RTP_HEADER_LEN]);
         self.sent_rtp.push(Sealed { plain, bytes, index });
-        if input.chance(70) {
+        if input.percent(70) {
             self.open_rtp(self.sent_rtp.len() - 1, Damage::None);
         }
     }
@@ -146,7 +146,7 @@ impl World {
         self.sender.protect_rtcp(&mut bytes, 0).unwrap();
         assert_eq!(bytes[..RTCP_HEADER_LEN], plain[..RTCP_HEADER_LEN]);
         self.sent_rtcp.push(Sealed { plain, bytes, index });
-        if input.chance(70) {
+        if input.percent(70) {
             self.open_rtcp(self.sent_rtcp.len() - 1, Damage::None);
         }
     }

@@ -2,25 +2,25 @@
 use sansfu::ortc::{SrtpCryptoSuite, SrtpParameters};
 use serde_json::json;
 
-use super::Choices;
+use crate::choices::Choices;
 
 const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Keys of about the right length, well written or not.
 pub fn srtp_parameters(data: &[u8]) {
-    let mut input = Choices::new(data);
-    while !input.is_empty() {
-        let suite = *input.pick(&SrtpCryptoSuite::ALL);
+    let mut input = Choices::from_bytes(data);
+    while !input.is_exhausted() {
+        let suite = input.pick(&SrtpCryptoSuite::ALL);
         let wanted = suite.key_and_salt_len_bytes();
-        let len = if input.chance(60) { wanted } else { input.range(0, 70) as usize };
+        let len = if input.percent(60) { wanted } else { input.range(0, 70) as usize };
         let key: Vec<u8> = (0..len).map(|_| input.u8()).collect();
         let mut text = base64(&key);
-        let spoiled = input.chance(30);
+        let spoiled = input.percent(30);
         if spoiled {
             let at = input.range(0, text.len() as u32 + 1) as usize;
-            text.insert(at, *input.pick(&['*', '=', ' ', 'é', 'A']));
+            text.insert(at, input.pick(&['*', '=', ' ', 'é', 'A']));
         }
-        let name = if input.chance(10) { "AES_256" } else { suite.as_str() };
+        let name = if input.percent(10) { "AES_256" } else { suite.as_str() };
         let value = json!({ "cryptoSuite": name, "keyBase64": text });
         let read = SrtpParameters::from_json(&value);
         assert_eq!(read.is_ok(), name == suite.as_str() && !spoiled && len == wanted, "{value}: {read:?}");

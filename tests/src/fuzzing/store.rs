@@ -5,7 +5,7 @@ use std::time::Duration;
 use sansfu::stream::frame::FrameInfo;
 use sansfu::stream::store::{ExtensionValues, PacketMeta, PacketStore};
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 struct Packet {
@@ -57,26 +57,26 @@ impl Model {
 
 /// Packets in any order and of any length, and look-ups.
 pub fn store(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let max_packets = input.range(0, 40) as usize;
-    let max_bytes = *input.pick(&[4_096, 400, 64, 1_000, 3, 0]);
+    let max_bytes = input.pick(&[4_096, 400, 64, 1_000, 3, 0]);
     let mut store = PacketStore::new(max_packets, max_bytes);
     let slots = max_packets.max(1).next_power_of_two() as u64;
     let mut model = Model { slots, max_bytes, bytes: 0, packets: BTreeMap::new() };
     let mut highest: Option<u64> = None;
     let mut memory_bytes = 0;
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let last = highest.unwrap_or(0x1_0000);
         let ext_seq = match input.range(0, 8) {
             0..=3 => last + 1,
             4 => last + u64::from(input.u8()),
             _ => last - u64::from(input.range(0, 64)),
         };
-        if input.chance(2) {
+        if input.percent(2) {
             store.clear();
             model.packets.clear();
             highest = None;
-        } else if input.chance(60) {
+        } else if input.percent(60) {
             let packet = packet(&mut input, ext_seq, model.bytes);
             let takes = model.takes(highest, &packet);
             assert_eq!(store.insert(&packet.meta, &packet.descriptor, &packet.payload), takes);

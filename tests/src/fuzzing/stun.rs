@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::hmac;
 use sansfu::ice::{
     BindingOutcome, DropReason, ErrorCode, IceCredentials, IceServer, IceServerConfig, IceState, Protocol,
     Tuple, Verdict, peek_username,
@@ -11,7 +10,8 @@ use sansfu::ice::{
 use sansfu::rng::Rng;
 use str0m::ice::StunMessage;
 
-use super::Choices;
+use crate::choices::Choices;
+use crate::stun::{Stun, integrity};
 use crate::world::stun::refresh_fingerprint;
 
 const MAX_TUPLES: usize = 3;
@@ -22,13 +22,13 @@ const MAX_ANSWER_LEN: usize = 100;
 /// Some messages to one agent, from some addresses; before some of them the credentials are renewed or time passes. Only what is
 /// made with the agent's password changes anything, and what is answered is what another library can read.
 pub fn stun(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let mut rng = Rng::from_seed([5; 32]);
     let config = IceServerConfig { max_tuples: MAX_TUPLES, ..IceServerConfig::default() };
     let mut server = IceServer::new(&mut rng, config);
     let mut now = Instant::now();
     let mut all_credentials = vec![server.credentials().clone()];
-    while !choices.is_empty() {
+    while !choices.is_exhausted() {
         match choices.below(16) {
             0 => {
                 server.restart(&mut rng);
@@ -73,7 +73,7 @@ fn one_message(
     assert_eq!(head, [0xAA; 5]);
 
     let verdict = outcome.verdict;
-    let plain = Plain::read(bytes);
+    let plain = Stun::parse(bytes);
     assert_eq!(plain.is_none(), verdict == Verdict::Dropped(DropReason::Malformed));
     if !matches!(verdict, Verdict::Accepted) {
         assert_eq!(outcome, BindingOutcome::without_change(verdict));
@@ -87,7 +87,7 @@ fn one_message(
         assert_eq!(server.tuples().last(), Some(&tuple));
     }
     let Some(plain) = plain else { return };
-    assert_eq!(plain.username.and_then(|name| str::from_utf8(name.split(|b| *b == b':').next()?).ok()), name);
+    assert_eq!(plain.fragment(), name);
     let credentials =
         all_credentials.iter().find(|credentials| Some(credentials.username_fragment.as_str()) == name);
     let credentials = credentials.filter(|credentials| valid.contains(&credentials.username_fragment));
@@ -96,7 +96,7 @@ fn one_message(
 }
 
 /// What the RFCs say, in the order in which they say it.
-fn expected_verdict(message: &Plain<'_>, credentials: Option<&IceCredentials>) -> Verdict {
+fn expected_verdict(message: &Stun<'_>, credentials: Option<&IceCredentials>) -> Verdict {
     let is_binding = message.kind & !0x0110 == 1;
     if !message.has_fingerprint {
         return Verdict::Dropped(DropReason::NoFingerprint);
@@ -107,15 +107,15 @@ fn expected_verdict(message: &Plain<'_>, credentials: Option<&IceCredentials>) -
         0x0100 | 0x0110 => return Verdict::Dropped(DropReason::UnexpectedResponse),
         _ => {}
     }
-    let (true, Some((protected, tag)), Some(_)) = (is_binding, message.integrity, message.username) else {
+    if !is_binding || message.integrity.is_none() || message.username.is_none() {
         return Verdict::Refused(ErrorCode::BadRequest);
-    };
-    let is_right = credentials.is_some_and(|credentials| integrity(protected, credentials) == *tag);
+    }
+    let is_right = credentials.is_some_and(|credentials| message.is_made_with(&credentials.password));
     match message {
         _ if !is_right => Verdict::Refused(ErrorCode::Unauthenticated),
-        Plain { has_unknown: true, .. } => Verdict::Refused(ErrorCode::UnknownAttribute),
-        Plain { has_priority: false, .. } => Verdict::Refused(ErrorCode::BadRequest),
-        Plain { is_controlled: true, .. } => Verdict::Refused(ErrorCode::RoleConflict),
+        Stun { has_unknown: true, .. } => Verdict::Refused(ErrorCode::UnknownAttribute),
+        Stun { has_priority: false, .. } => Verdict::Refused(ErrorCode::BadRequest),
+        Stun { is_controlled: true, .. } => Verdict::Refused(ErrorCode::RoleConflict),
         _ => Verdict::Accepted,
     }
 }
@@ -133,13 +133,13 @@ fn check_answer(
         Verdict::Indication | Verdict::Dropped(_) => return assert!(answer.is_empty()),
     };
     assert!(answer.len() <= MAX_ANSWER_LEN, "{} bytes", answer.len());
-    let plain = Plain::read(answer).expect("the answer is well formed");
+    let plain = Stun::parse(answer).expect("the answer is well formed");
     assert!(plain.has_fingerprint);
     assert_eq!(answer[4..20], request[4..20], "cookie and transaction");
     let class = if code.is_some() { 0x0110 } else { 0x0100 };
     assert_eq!(plain.kind, u16::from_be_bytes([request[0], request[1]]) | class);
-    if let (Some((protected, tag)), Some(credentials)) = (plain.integrity, credentials) {
-        assert_eq!(integrity(protected, credentials), *tag);
+    if let (Some(_), Some(credentials)) = (plain.integrity, credentials) {
+        assert!(plain.is_made_with(&credentials.password));
     }
     let is_signed = !matches!(code, Some(ErrorCode::Unauthenticated)) && credentials.is_some();
     assert!(plain.integrity.is_none() || is_signed, "who proves nothing learns nothing about the password");
@@ -177,7 +177,7 @@ fn message(choices: &mut Choices<'_>, all_credentials: &[IceCredentials]) -> Vec
     if shape == 0xFF {
         return choices.piece().to_vec();
     }
-    let credentials = &all_credentials[choices.below(all_credentials.len().min(255) as u8)];
+    let credentials = &choices.pick(all_credentials);
     let kind: u16 = if shape & 0x0F == 0 { choices.u16() & 0x3FFF } else { 0x0001 };
     let mut bytes =
         [&kind.to_be_bytes()[..], &[0, 0, 0x21, 0x12, 0xA4, 0x42], &choices.array::<12>()].concat();
@@ -190,13 +190,13 @@ fn message(choices: &mut Choices<'_>, all_credentials: &[IceCredentials]) -> Vec
     }
     for _ in 0..choices.below(5) {
         let kind =
-            choices.one_of(&[0x0006, 0x0024, 0x0025, 0x8029, 0x802A, 0xC001, 0x0020, 0x8022, 0x7FFF, 0x0008]);
+            choices.pick(&[0x0006, 0x0024, 0x0025, 0x8029, 0x802A, 0xC001, 0x0020, 0x8022, 0x7FFF, 0x0008]);
         // Attributes of a fixed length are long enough only now and then.
         let value = if choices.flag() { &choices.array::<4>()[..] } else { choices.piece() };
         attribute(&mut bytes, kind, value);
     }
     if shape & 0x80 == 0 {
-        let tag = integrity(&bytes, credentials);
+        let tag = integrity(&bytes, &credentials.password);
         attribute(&mut bytes, 0x0008, &tag);
     }
     if choices.u8() & 7 == 7 {
@@ -221,80 +221,4 @@ fn attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     let length = bytes.len() as u16 - 20;
     bytes[2..4].copy_from_slice(&length.to_be_bytes());
-}
-
-/// MESSAGE-INTEGRITY as the next attribute behind `protected` (RFC 8489 section 14.5).
-fn integrity(protected: &[u8], credentials: &IceCredentials) -> Vec<u8> {
-    let mut covered = protected.to_vec();
-    covered[2..4].copy_from_slice(&(protected.len() as u16 - 20 + 24).to_be_bytes());
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credentials.password.as_bytes());
-    hmac::sign(&key, &covered).as_ref().to_vec()
-}
-
-/// A message read attribute by attribute.
-struct Plain<'a> {
-    kind: u16,
-    username: Option<&'a [u8]>,
-    has_priority: bool,
-    is_controlled: bool,
-    has_unknown: bool,
-    /// What precedes MESSAGE-INTEGRITY, and its value.
-    integrity: Option<(&'a [u8], &'a [u8])>,
-    has_fingerprint: bool,
-}
-
-impl<'a> Plain<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        let header: &[u8; 20] = bytes.first_chunk()?;
-        let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let is_long_enough = usize::from(u16_at(2)) + 20 == bytes.len() && bytes.len().is_multiple_of(4);
-        if header[0] & 0xC0 != 0 || header[4..8] != [0x21, 0x12, 0xA4, 0x42] || !is_long_enough {
-            return None;
-        }
-        let mut plain = Self {
-            kind: u16_at(0),
-            username: None,
-            has_priority: false,
-            is_controlled: false,
-            has_unknown: false,
-            integrity: None,
-            has_fingerprint: false,
-        };
-        let mut at = 20;
-        while at < bytes.len() {
-            let (kind, len) = (u16_at(at), usize::from(u16_at(at + 2)));
-            let value = bytes.get(at + 4..at + 4 + len)?;
-            let next = at + 4 + len.next_multiple_of(4);
-            if kind == 0x8028 {
-                let mut right = bytes.to_vec();
-                refresh_fingerprint(&mut right);
-                plain.has_fingerprint = next == bytes.len() && len == 4 && right == bytes;
-            } else if plain.integrity.is_none() {
-                plain.take(kind, value, &bytes[..at])?;
-            }
-            at = next;
-        }
-        Some(plain)
-    }
-
-    /// `None` if the value cannot be one of this attribute.
-    fn take(&mut self, kind: u16, value: &'a [u8], before: &'a [u8]) -> Option<()> {
-        let is_right = match kind {
-            0x0008 => value.len() == 20,
-            // PRIORITY and the nomination.
-            0x0024 | 0xC001 => value.len() == 4,
-            _ => true,
-        };
-        match kind {
-            0x0006 => self.username = self.username.or(Some(value)),
-            0x0008 => self.integrity = Some((before, value)),
-            0x0024 => self.has_priority = true,
-            0x8029 => self.is_controlled = true,
-            // Known, and of no use in a request.
-            0x0001 | 0x0009 | 0x000A | 0x0014 | 0x0015 | 0x001C | 0x0020 | 0x0025 => {}
-            0..0x8000 => self.has_unknown = true,
-            _ => {}
-        }
-        is_right.then_some(())
-    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::timer::{TimerId, TimerQueue};
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 #[derive(Default)]
@@ -34,12 +34,12 @@ impl Model {
 
 /// Adds, moves, stops, removes and fires timers, removed ones among them.
 pub fn timer(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut queue = TimerQueue::new();
     let mut model = Model::default();
     let mut ever: Vec<(TimerId<u32>, bool)> = Vec::new();
     let mut now = epoch();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.range(0, 8);
         if ever.is_empty() || action == 0 {
             ever.push((queue.add(ever.len() as u32), true));

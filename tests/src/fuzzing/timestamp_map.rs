@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 use sansfu::seq::is_newer_timestamp;
 use sansfu::stream::timestamp_map::TimestampMap;
 
-use super::Choices;
+use crate::choices::Choices;
 use crate::world::epoch;
 
 /// Sources that begin anywhere, with packets in any order.
 pub fn timestamp_map(data: &[u8]) {
-    let mut input = Choices::new(data);
-    let clock_rate: u32 = *input.pick(&[90_000, 48_000, 8_000]);
+    let mut input = Choices::from_bytes(data);
+    let clock_rate: u32 = input.pick(&[90_000, 48_000, 8_000]);
     let mut map = TimestampMap::new(clock_rate);
     let mut now = epoch();
     let mut source = input.u32();
@@ -18,12 +18,12 @@ pub fn timestamp_map(data: &[u8]) {
     let mut newest: Option<(u32, Instant)> = None;
     // Where the present source begins: its own timestamp, and the output for it.
     let mut begin = (source, source);
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         now += Duration::from_micros(u64::from(input.u16()) * 100);
-        if input.chance(15) {
+        if input.percent(15) {
             // Another clock, or the same one further on.
             source =
-                if input.chance(50) { input.u32() } else { source.wrapping_add(input.range(0, 200_000)) };
+                if input.percent(50) { input.u32() } else { source.wrapping_add(input.range(0, 200_000)) };
             let output = newest.map_or(source.wrapping_add(map.offset()), |(last, at)| {
                 let passed = (now - at).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
                 let expected = i64::from(last) + passed.max(1) as i64;

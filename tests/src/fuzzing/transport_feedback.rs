@@ -4,7 +4,7 @@ use sansfu::wire::rtcp::{
     RtcpView, TransportFeedback, TransportFeedbackHeader, packets, write_transport_feedback,
 };
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Header, one chunk and one large delta, filled up to 32 bits.
 const SHORTEST_LEN: usize = 24;
@@ -14,7 +14,7 @@ const MAX_PACKETS: usize = 70_000;
 
 /// Any list of arrivals comes back from as many messages as it takes, each as long as allowed and as full as it can be.
 pub fn transport_feedback(data: &[u8]) {
-    let mut choices = Choices::new(data);
+    let mut choices = Choices::from_bytes(data);
     let mut header = TransportFeedbackHeader {
         sender_ssrc: choices.u32(),
         media_ssrc: choices.u32(),
@@ -49,7 +49,7 @@ pub fn transport_feedback(data: &[u8]) {
 /// Runs of packets of one kind: lost, with small deltas, with large ones, or any delta.
 fn arrivals(choices: &mut Choices<'_>) -> Vec<Option<i16>> {
     let mut deltas = Vec::new();
-    while !choices.is_empty() && deltas.len() < MAX_PACKETS {
+    while !choices.is_exhausted() && deltas.len() < MAX_PACKETS {
         let kind = choices.below(5);
         // Mostly short runs; now and then one beyond what a chunk covers.
         let len = match choices.u8() {

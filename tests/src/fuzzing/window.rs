@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use sansfu::stream::window::{Arrival, SequenceWindow, WINDOW};
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// The rules in words: up to 3000 ahead is newer, less than [`WINDOW`] behind is known by the set, the rest is suspect; two
 /// suspects in a row, or 64 repetitions in a row from more than 100 behind, begin anew.
@@ -73,11 +73,11 @@ impl Model {
 
 /// A row of packets: onwards, onwards with steps, back, or anywhere; some by retransmission.
 pub fn window(data: &[u8]) {
-    let mut input = Choices::new(data);
+    let mut input = Choices::from_bytes(data);
     let mut window = SequenceWindow::default();
     let mut model = Model::default();
     let mut last = input.u16();
-    while !input.is_empty() {
+    while !input.is_exhausted() {
         let action = input.u8();
         let highest = window.highest().unwrap_or(0) as u16;
         let number = match action & 7 {

@@ -19,7 +19,7 @@ use super::media::congestion::TransportNumbers;
 use super::media::feedback::FeedbackGenerator;
 use super::path::{Misbehaviour, Path, PathParameters, Security};
 use super::publishing::Outgoing;
-use crate::sim::choice::Choices;
+use crate::choices::Choices;
 use crate::sim::world::{Client, Heard, Said};
 
 /// How long a client waits before it opens a WebSocket again.

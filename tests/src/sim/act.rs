@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::choice::Choices;
 use super::plan::{Action, Plan, Timed};
 use super::run::{CallWorld, mix};
+use crate::choices::Choices;
 use crate::net::LinkConfig;
 use crate::peer::call::Order;
 use crate::peer::path::Misbehaviour;

@@ -9,7 +9,6 @@
 //! [`world::World`] and judge it by an [`world::Observer`] of their own: see `tests/examples/own_world.rs`.
 mod act;
 pub mod check;
-pub mod choice;
 pub mod golden;
 pub mod plan;
 pub mod run;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::choice::Choices;
+use crate::choices::Choices;
 use crate::net::{Behavior, GilbertElliott, LinkConfig, NatConfig, PortChoice, Probability, Translation};
 use crate::peer::publishing::TrackKind;
 
@@ -249,10 +249,10 @@ impl Plan {
         let security = choices.pick(&[Agreed, Agreed, Agreed, Agreed, Agreed, Agreed, Dtls12, Dtls13]);
         let faults = Fault::ALL.map(|(fault, _)| (fault, choices.chance(400)));
         let has = |fault| faults.contains(&(fault, true));
-        let host_count = choices.between(2, 5);
+        let host_count = choices.range(2, 6);
         let rooms = if choices.chance(300) { 2 } else { 1 };
         let mut hosts: Vec<HostPlan> = (0..host_count).map(|_| HostPlan::draw(choices, &has)).collect();
-        let duration = Duration::from_secs(u64::from(choices.between(5, MAX_SECONDS)));
+        let duration = Duration::from_secs(u64::from(choices.range(5, MAX_SECONDS + 1)));
         let weights = draw_weights(choices, &has);
         let mut actions: Vec<Timed> = (0..host_count)
             .map(|host| Timed {
@@ -277,7 +277,7 @@ impl Plan {
             actions.iter_mut().for_each(|timed| vary_tracks(choices, &mut timed.action));
         }
         if has(Fault::Outage) && choices.chance(500) {
-            for _ in 0..choices.between(1, MAX_SILENCES) {
+            for _ in 0..choices.range(1, MAX_SILENCES + 1) {
                 let at = Duration::from_millis(u64::from(choices.below(duration.as_millis() as u32)));
                 let host = choices.below(host_count);
                 actions.push(Timed { at, host, action: draw_silence(choices) });
@@ -487,7 +487,7 @@ fn action_of_kind(kind: u32, choices: &mut Choices<'_>, rooms: u32) -> Action {
         8 => Action::Mute(choices.below(8), !choices.chance(600)),
         9 => Action::PauseConsumer(choices.below(8), !choices.chance(600)),
         10 => Action::PreferLayers(choices.below(8), choices.below(4) as u8, choices.below(4) as u8),
-        11 => Action::Priority(choices.below(8), choices.between(1, 255) as u8),
+        11 => Action::Priority(choices.below(8), choices.range(1, 256) as u8),
         12 => Action::KeyFrame(choices.below(8)),
         13 => Action::RestartIce { sending: choices.chance(500) },
         14 => Action::CloseTransport { sending: choices.chance(500) },

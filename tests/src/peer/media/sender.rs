@@ -296,20 +296,30 @@ impl RtpSender {
         self.sent_frames.push_back(SentFrame { at: now, frame, first_sequence: stream.next_sequence() });
         self.counters.keyframes += u64::from(frame.marks.starts_decoding());
         for packet in 0..frame.marks.count {
-            let bytes = stream.store(&self.track, frame, packet);
+            let bytes = self.streams[index].store(&self.track, frame, packet);
             self.counters.packets += 1;
             self.counters.payload_bytes += bytes as u64;
-            let number = self.transport.take();
-            self.congestion.on_sent(number);
-            let extensions = Extensions {
-                numbers: &self.numbers,
-                mid: &self.track.mid,
-                send_time: abs_send_time(now.saturating_duration_since(self.start)),
-                transport_sequence: number,
-                audio_level: if self.muted { 127 } else { self.audio_level },
-            };
-            out.push(stream.render_newest(&extensions));
+            out.push(self.extended(now, index, |stream, extensions| stream.render_newest(extensions)));
         }
+    }
+
+    /// What `render` makes of a packet that leaves at `now`, under the next transport-wide number.
+    fn extended<T>(
+        &mut self,
+        now: Instant,
+        index: usize,
+        render: impl FnOnce(&mut SendStream, &Extensions<'_>) -> T,
+    ) -> T {
+        let number = self.transport.take();
+        self.congestion.on_sent(number);
+        let extensions = Extensions {
+            numbers: &self.numbers,
+            mid: &self.track.mid,
+            send_time: abs_send_time(now.saturating_duration_since(self.start)),
+            transport_sequence: number,
+            audio_level: if self.muted { 127 } else { self.audio_level },
+        };
+        render(&mut self.streams[index], &extensions)
     }
 
     /// Shares the target bitrate among the encodings, the lowest first: what is left decides whether one is on.
@@ -332,25 +342,18 @@ impl RtpSender {
     }
 
     fn repair(&mut self, now: Instant, media_ssrc: u32, lost: &[u16]) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc() == media_ssrc) else { return };
+        let Some(index) = self.streams.iter().position(|stream| stream.ssrc() == media_ssrc) else { return };
         for &sequence in lost {
             self.counters.nacked += 1;
-            if !stream.has_stored(sequence) {
+            if !self.streams[index].has_stored(sequence) {
                 self.counters.nacked_unknown += 1;
                 continue;
             }
-            let number = self.transport.take();
-            self.congestion.on_sent(number);
             self.counters.repairs += 1;
             self.repairs_due_at = now;
-            let extensions = Extensions {
-                numbers: &self.numbers,
-                mid: &self.track.mid,
-                send_time: abs_send_time(now.saturating_duration_since(self.start)),
-                transport_sequence: number,
-                audio_level: if self.muted { 127 } else { self.audio_level },
-            };
-            self.repairs.extend(stream.render_again(sequence, &extensions));
+            let repair =
+                self.extended(now, index, |stream, extensions| stream.render_again(sequence, extensions));
+            self.repairs.extend(repair);
         }
     }
 

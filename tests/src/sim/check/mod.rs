@@ -4,7 +4,6 @@
 //! must be offered which producer, and whose media may flow.
 mod model;
 mod rooms;
-mod stun;
 mod wire;
 
 #[cfg(test)]

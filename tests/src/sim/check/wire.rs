@@ -8,8 +8,8 @@ use sansfu::event::{CloseReason, Event};
 
 use super::Violation;
 use super::model::RoomsModel;
-use super::stun::Stun;
 use crate::sim::world::{Done, Step, Told};
+use crate::stun::Stun;
 
 /// No datagram is longer: an Ethernet frame with room for IPv6 and UDP.
 const MAX_DATAGRAM_BYTES: usize = 1_452;
@@ -63,8 +63,8 @@ impl WireRules {
         if let Told::Datagram { remote, bytes } = step.told
             && let Some(stun) = Stun::parse(bytes).filter(Stun::is_binding_request)
         {
-            let fragment = stun.fragment.clone().unwrap_or_default();
-            let valid = model.ice_password(&fragment).is_some_and(|known| stun.is_made_with(bytes, known));
+            let fragment = stun.fragment().unwrap_or_default().to_owned();
+            let valid = model.ice_password(&fragment).is_some_and(|known| stun.is_made_with(known));
             if valid {
                 // Not every request with the right password counts: one from another's tuple is ignored until its hold has
                 // ended, and one that claims our role is refused.
@@ -120,7 +120,7 @@ impl WireRules {
         now: Instant,
         remote: SocketAddr,
         bytes: &[u8],
-        request: &mut Option<(SocketAddr, Stun, bool)>,
+        request: &mut Option<(SocketAddr, Stun<'_>, bool)>,
         model: &RoomsModel,
     ) -> Result<(), Violation> {
         self.largest = self.largest.max(bytes.len());
@@ -201,7 +201,7 @@ impl Stream {
 fn check_answer(
     remote: SocketAddr,
     bytes: &[u8],
-    request: Option<(SocketAddr, Stun, bool)>,
+    request: Option<(SocketAddr, Stun<'_>, bool)>,
 ) -> Result<(), Violation> {
     let Some((asker, asked, valid)) = request.filter(|(asker, ..)| *asker == remote) else {
         return Err(Violation::new("STUN that nobody asked for", format!("to {remote}")));
