@@ -9,6 +9,7 @@
 //! [`world::World`] and judge it by an [`world::Observer`] of their own: see `tests/examples/own_world.rs`.
 mod act;
 pub mod check;
+mod converge;
 pub mod golden;
 pub mod plan;
 pub mod run;

@@ -15,12 +15,12 @@ use sansfu::srtp::SrtpProfile;
 
 use super::act::{act, heal};
 use super::check::{Checker, Violation};
+use super::converge::{converge, is_fresh};
 use super::plan::{Plan, SecurityKind};
 use super::world::World;
 use crate::fixed_dtls::FixedDtls;
 use crate::null_crypto::NullCrypto;
 use crate::peer::call::{Caller, CallerConfig, owner};
-use crate::peer::consuming::Incoming;
 use crate::peer::path::Security;
 use crate::seeded_crypto;
 
@@ -29,12 +29,8 @@ pub type CallWorld = World<Caller, Checker>;
 
 /// How often what clients complain of is looked at.
 const SLICE: Duration = Duration::from_millis(100);
-/// By when everything must flow again after the faults have ended: a lost handshake is given up and begun anew within it.
-const CONVERGE_WITHIN: Duration = Duration::from_secs(60);
 /// After the last client has gone, by when nothing may be left.
 const EMPTY_WITHIN: Duration = Duration::from_secs(120);
-/// Media that may flow has been decoded within this time once everything has settled.
-const FRESH: Duration = Duration::from_millis(1_500);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -130,7 +126,7 @@ fn carry_out(
 }
 
 /// Lets time pass; stops at the first broken rule.
-fn pass(world: &mut CallWorld, until: Instant) -> Result<(), Violation> {
+pub(super) fn pass(world: &mut CallWorld, until: Instant) -> Result<(), Violation> {
     while world.now < until {
         let slice_end = until.min(world.now + SLICE);
         while world.advance(slice_end) {
@@ -152,69 +148,8 @@ fn pass(world: &mut CallWorld, until: Instant) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Waits until everything has flowed for a while.
-fn converge(world: &mut CallWorld) -> Result<(), Violation> {
-    let deadline = world.now + CONVERGE_WITHIN;
-    let mut flowing_since = None;
-    while world.now < deadline {
-        pass(world, world.now + Duration::from_millis(500))?;
-        // What was decoded shortly before a path broke looks fresh for a while.
-        let since = *flowing_since.get_or_insert(world.now);
-        if first_starved(world).is_some() {
-            flowing_since = None;
-        } else if world.now >= since + 2 * FRESH {
-            return Ok(());
-        }
-    }
-    match first_starved(world) {
-        Some(starved) => Err(Violation::new("nothing flows though nothing hinders it", starved)),
-        None => Ok(()),
-    }
-}
-
-/// A client that is not where it wants to be, or gets nothing of what it must get.
-fn first_starved(world: &CallWorld) -> Option<String> {
-    let living = || world.hosts.iter().filter(|host| !host.dead).map(|host| &host.client);
-    let mut sending = BTreeMap::new();
-    for client in living() {
-        if !client.is_settled() {
-            return Some(format!("{} has not arrived: {}", client.peer_id(), client.describe()));
-        }
-        sending.extend(client.outgoing().map(|outgoing| (outgoing.id(), outgoing.is_live())));
-    }
-    let liars = liars(world);
-    let judges = world.observer.nodes.values();
-    let models: Vec<_> = judges.map(|judge| &judge.model).collect();
-    for client in living() {
-        for (id, incoming) in client.incoming() {
-            let is_live = sending.get(&incoming.track_id()).copied().unwrap_or(false);
-            let may_flow = models.iter().any(|model| {
-                let consumer = model.peers().find_map(|peer| {
-                    peer.consumers
-                        .get(id)
-                        .filter(|consumer| consumer.ssrcs.iter().any(|ssrc| incoming.has_ssrc(*ssrc)))
-                });
-                consumer.is_some_and(|consumer| model.may_flow(consumer))
-            });
-            if is_live
-                && may_flow
-                && !is_fresh(incoming, world.now)
-                && !liars.contains(&owner(incoming.track_id()))
-            {
-                let (peer, state) = (client.peer_id(), client.describe());
-                return Some(format!("{peer}, consumer {id}: {}; {state}", incoming.describe()));
-            }
-        }
-    }
-    None
-}
-
-fn is_fresh(incoming: &Incoming, now: Instant) -> bool {
-    incoming.receiver.last_decoded_at().is_some_and(|at| at + FRESH >= now)
-}
-
 /// The clients that have sent untrue RTP under the right keys.
-fn liars(world: &CallWorld) -> BTreeSet<u32> {
+pub(super) fn liars(world: &CallWorld) -> BTreeSet<u32> {
     (0..).zip(&world.hosts).filter(|(_, host)| host.client.has_lied()).map(|(index, _)| index).collect()
 }
 

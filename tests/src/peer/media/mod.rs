@@ -20,7 +20,7 @@ pub mod track;
 
 pub use frame::{Marks, Mismatch, recognise};
 pub use layers::Layers;
-pub use receiver::{FrameId, RtpReceiver, Violation};
+pub use receiver::{CurrentLayers, FrameId, RtpReceiver, Violation};
 pub use sender::RtpSender;
 pub use track::{Codec, TrackSpec};
 

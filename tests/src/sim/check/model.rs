@@ -91,6 +91,8 @@ pub struct ConsumerModel {
     pub paused_by_client: bool,
     /// Whether it is paused itself.
     pub paused: bool,
+    /// The highest spatial and temporal layer that its client wants; `None`: any.
+    pub preferred: (Option<u8>, Option<u8>),
     /// The SSRCs that it sends.
     pub ssrcs: Vec<u32>,
 }

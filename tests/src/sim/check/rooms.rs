@@ -207,6 +207,12 @@ impl RoomsModel {
                     consumer.paused_by_client = consumer.paused;
                 }
             }
+            "setConsumerPreferredLayers" => {
+                if let Some(consumer) = peer.consumers.get_mut(&id("consumerId")) {
+                    let layer = |name: &str| data[name].as_u64().map(|layer| layer as u8);
+                    consumer.preferred = (layer("spatialLayer"), layer("temporalLayer"));
+                }
+            }
             _ => {}
         }
         Vec::new()
@@ -307,6 +313,7 @@ impl RoomsModel {
                 answered: false,
                 paused_by_client: false,
                 paused: true,
+                preferred: (None, None),
                 ssrcs,
             };
             peer.settled.insert(producer);
