@@ -1,0 +1,143 @@
+//! When to probe, and how high.
+
+/// The first cluster, relative to the start bitrate, and those that follow as long as each shows more.
+const RAMP_FACTOR: u64 = 3;
+/// Later clusters, relative to the estimate.
+const FACTOR: u64 = 2;
+/// Time between probes that show nothing new: at first, how it grows, at most.
+const MIN_INTERVAL_US: i64 = 2_000_000;
+const MAX_INTERVAL_US: i64 = 4_500_000;
+/// Nothing is gained by less than this many percent.
+const WORTH_PERCENT: u64 = 105;
+/// A probe may go this many percent beyond what is wanted, so that what is wanted fits with room.
+const BEYOND_WANTED_PERCENT: u64 = 120;
+
+/// What decides on a probe.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation {
+    /// The time, in µs.
+    pub now_us: i64,
+    /// The estimate, in bits a second.
+    pub estimate_bps: u64,
+    /// What the streams would send, in bits a second.
+    pub wanted_bps: u64,
+    /// The highest estimate allowed.
+    pub max_bps: u64,
+    /// No over-use, no queue, no trial of the loss.
+    pub is_calm: bool,
+}
+
+/// Plans the probes of one path.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    due_us: Option<i64>,
+    interval_us: i64,
+    is_ramping: bool,
+    /// A rate that was known to work.
+    recover_bps: Option<u64>,
+}
+
+impl Default for ProbePlan {
+    fn default() -> Self {
+        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None }
+    }
+}
+
+impl ProbePlan {
+    /// The rate of a cluster to start now.
+    pub fn take(&mut self, now: Situation) -> Option<u64> {
+        let due_us = *self.due_us.get_or_insert(now.now_us);
+        if due_us > now.now_us || !now.is_calm || !is_worth(now) {
+            return None;
+        }
+        self.due_us = Some(now.now_us + self.interval_us);
+        let factor = if self.is_ramping { RAMP_FACTOR } else { FACTOR };
+        let target = self.recover_bps.take().unwrap_or(0).max(now.estimate_bps.saturating_mul(factor));
+        Some(target.min(now.max_bps).min(now.wanted_bps.saturating_mul(BEYOND_WANTED_PERCENT) / 100))
+    }
+
+    /// The path carries more than was known: go on at once.
+    pub fn on_gain(&mut self, now_us: i64) {
+        self.interval_us = MIN_INTERVAL_US;
+        self.due_us = Some(now_us);
+    }
+
+    /// The path does not carry more.
+    pub fn on_limit(&mut self, now_us: i64) {
+        self.is_ramping = false;
+        self.due_us = Some(now_us + self.interval_us);
+        self.interval_us = (self.interval_us * 3 / 2).min(MAX_INTERVAL_US);
+    }
+
+    /// The estimate was cut far below what had worked, or more is wanted: probe after `after_us`, and as high as
+    /// `recover_bps` if that is known.
+    pub fn request(&mut self, now_us: i64, after_us: i64, recover_bps: Option<u64>) {
+        self.recover_bps = recover_bps.or(self.recover_bps);
+        self.interval_us = MIN_INTERVAL_US;
+        let at_us = now_us + after_us;
+        self.due_us = Some(self.due_us.map_or(at_us, |due| due.min(at_us)));
+    }
+
+    /// Whether no limit has been found yet.
+    pub const fn is_ramping(&self) -> bool {
+        self.is_ramping
+    }
+
+    /// When [`take`](Self::take) is to be called next, if that is later.
+    pub fn deadline_us(&self, now: Situation) -> Option<i64> {
+        self.due_us.filter(|due| is_worth(now) && *due > now.now_us)
+    }
+}
+
+/// Whether more is wanted than is known to be there, and allowed.
+fn is_worth(now: Situation) -> bool {
+    now.wanted_bps.min(now.max_bps) * 100 > now.estimate_bps.saturating_mul(WORTH_PERCENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn situation(now_ms: i64, estimate_bps: u64, wanted_bps: u64) -> Situation {
+        Situation { now_us: now_ms * 1_000, estimate_bps, wanted_bps, max_bps: 50_000_000, is_calm: true }
+    }
+
+    #[test]
+    fn it_ramps_up_while_there_is_more_and_then_waits_longer_and_longer() {
+        let mut plan = ProbePlan::default();
+        assert_eq!(plan.take(situation(0, 600_000, 10_000_000)), Some(1_800_000));
+        assert_eq!(plan.take(situation(100, 1_800_000, 10_000_000)), None);
+        plan.on_gain(200_000);
+        assert_eq!(plan.take(situation(200, 1_800_000, 10_000_000)), Some(5_400_000));
+        plan.on_limit(400_000);
+        assert_eq!(plan.take(situation(2_399, 2_000_000, 10_000_000)), None);
+        assert_eq!(plan.take(situation(2_400, 2_000_000, 10_000_000)), Some(4_000_000));
+        plan.on_limit(2_500_000);
+        assert_eq!(plan.deadline_us(situation(2_500, 2_000_000, 10_000_000)), Some(5_500_000));
+        for _ in 0..10 {
+            plan.on_limit(0);
+        }
+        assert_eq!(plan.interval_us, MAX_INTERVAL_US);
+    }
+
+    #[test]
+    fn nobody_probes_for_what_nobody_wants_or_may_have() {
+        let mut plan = ProbePlan::default();
+        assert_eq!(plan.take(situation(0, 600_000, 0)), None);
+        assert_eq!(plan.take(situation(0, 600_000, 610_000)), None);
+        assert_eq!(plan.deadline_us(situation(0, 600_000, 610_000)), None);
+        assert_eq!(plan.take(situation(0, 600_000, 700_000)), Some(840_000));
+        let limited = Situation { max_bps: 600_000, ..situation(9_000, 600_000, 9_000_000) };
+        assert_eq!(plan.take(limited), None);
+    }
+
+    #[test]
+    fn after_a_cut_it_aims_at_what_had_worked_as_soon_as_it_is_calm() {
+        let mut plan = ProbePlan::default();
+        plan.on_limit(0);
+        plan.request(100_000, 500_000, Some(3_000_000));
+        let hectic = Situation { is_calm: false, ..situation(600, 400_000, 9_000_000) };
+        assert_eq!(plan.take(hectic), None);
+        assert_eq!(plan.take(situation(700, 400_000, 9_000_000)), Some(3_000_000));
+    }
+}
