@@ -6,10 +6,12 @@ const FACTOR_PERCENT: u64 = 250;
 /// What may leave at once: so much time at that rate, and a few packets at least.
 const BURST: Duration = Duration::from_millis(10);
 const MIN_BURST_BYTES: u64 = 3_600;
-/// No packet waits longer than this: the rate rises where it would.
+/// No packet waits longer than this.
 const MAX_WAIT: Duration = Duration::from_millis(100);
-/// The rate does not rise beyond what empties the queue in this time.
-const MIN_TIME_LEFT: Duration = Duration::from_millis(5);
+/// The rate rises so that a queue is empty after this.
+const AIM: Duration = Duration::from_millis(94);
+/// But not beyond what empties the queue in this time.
+const MIN_TIME_LEFT: Duration = Duration::from_millis(2);
 
 /// A bucket that fills with what is sent and leaks at 2.5 times the estimate.
 ///
@@ -61,7 +63,7 @@ impl Pacer {
             return Ok(());
         }
         let since = *self.queued_since.get_or_insert(now);
-        let left = MAX_WAIT.saturating_sub(now.saturating_duration_since(since)).max(MIN_TIME_LEFT);
+        let left = AIM.saturating_sub(now.saturating_duration_since(since)).max(MIN_TIME_LEFT);
         let needed_bps = u128::from(queued_bytes) * BYTE / left.as_nanos().max(1);
         self.leak_bps = self.paced_bps().max(u64::try_from(needed_bps).unwrap_or(u64::MAX));
         let excess = after.saturating_sub(u128::from(burst) * BYTE).min(self.level);
@@ -137,7 +139,7 @@ mod tests {
         let (start, mut pacer) = (Instant::now(), Pacer::new());
         pacer.set_rate(100_000);
         let (wait, _) = burst(&mut pacer, start, 200);
-        assert!(wait <= MAX_WAIT + Duration::from_millis(1), "{wait:?}");
+        assert!(wait <= MAX_WAIT, "{wait:?}");
         pacer.set_rate(0);
         assert_eq!(burst(&mut pacer, start + MAX_WAIT, 200).0, Duration::ZERO);
     }

@@ -275,8 +275,10 @@ mod tests {
                     free_us,
                 ));
             }
-            now_us = runner.deadline_us(0)?;
-            assert!(now_us < 200_000);
+            if runner.current().is_some() {
+                now_us = runner.deadline_us(0)?;
+            }
+            assert!(now_us < 100_000);
         }
         assert!(runner.is_busy() && runner.result(now_us, 0).is_none());
         for (n, (packet, arrived_us)) in (1u32..).zip(&sent) {

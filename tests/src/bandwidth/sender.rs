@@ -1,0 +1,173 @@
+//! The near end: video frames at 30 a second that follow the estimate, through the pacer, with padding for probes.
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use sansfu::bwe::estimate::{BandwidthEstimator, BitrateLimits, ProbeId};
+use sansfu::bwe::pacer::Pacer;
+
+/// Time between frames.
+pub const FRAME_US: i64 = 33_333;
+const MAX_PACKET: usize = 1_200;
+/// What a sender with layers can send, in bits a second.
+const LADDER_BPS: [u64; 8] =
+    [100_000, 300_000, 700_000, 1_200_000, 2_500_000, 4_000_000, 8_000_000, 10_000_000];
+/// A higher layer has to fit with so much room, in percent, and so long after the last switch.
+const UP_PERCENT: u64 = 110;
+const UP_AFTER_US: i64 = 1_000_000;
+/// A keyframe is so many times as large as other frames; it is paid back by the following ones.
+const KEYFRAME_FACTOR: u64 = 3;
+
+/// How the sender uses the estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Sends as much as the estimate says.
+    Elastic,
+    /// Sends the highest layer that fits.
+    Layers,
+    /// Sends this much, in bits a second, if the estimate allows it.
+    Constant(u64),
+}
+
+/// A packet that leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    /// Its transport-wide number, not wrapped.
+    pub number: u64,
+    /// Its size.
+    pub bytes: usize,
+    /// It carries media.
+    pub is_media: bool,
+}
+
+/// A sender.
+#[derive(Debug)]
+pub struct Sender {
+    /// What is being tested.
+    pub estimator: BandwidthEstimator,
+    pacer: Pacer,
+    queue: VecDeque<usize>,
+    queued_bytes: usize,
+    next: u64,
+    mode: Mode,
+    layer: usize,
+    switched_us: i64,
+    /// Switches between layers.
+    pub switches: u64,
+    keyframe_due: bool,
+    epoch: Instant,
+}
+
+impl Sender {
+    /// Starts at `start_bps`.
+    pub fn new(epoch: Instant, start_bps: u64, mode: Mode) -> Self {
+        let limits = BitrateLimits { start_bps, min_bps: 30_000, max_bps: None };
+        let mut sender = Sender {
+            estimator: BandwidthEstimator::new(limits),
+            pacer: Pacer::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            next: 65_000,
+            mode,
+            layer: 0,
+            switched_us: 0,
+            switches: 0,
+            keyframe_due: true,
+            epoch,
+        };
+        sender.estimator.set_wanted(epoch, sender.wanted_bps());
+        sender
+    }
+
+    /// Uses the estimate in another way from now on.
+    pub fn set_mode(&mut self, now_us: i64, mode: Mode) {
+        self.mode = mode;
+        self.estimator.set_wanted(self.at(now_us), self.wanted_bps());
+    }
+
+    /// A frame comes from the encoder.
+    pub fn on_frame(&mut self, now_us: i64) {
+        let bps = self.rate_bps(now_us);
+        let mut bytes = bps * FRAME_US as u64 / 8_000_000;
+        if self.mode == Mode::Layers && std::mem::take(&mut self.keyframe_due) {
+            bytes *= KEYFRAME_FACTOR;
+        }
+        let bytes = (bytes as usize).max(50);
+        let packets = bytes.div_ceil(MAX_PACKET);
+        for n in 0..packets {
+            let size = bytes * (n + 1) / packets - bytes * n / packets;
+            self.queue.push_back(size);
+            self.queued_bytes += size;
+        }
+    }
+
+    /// Gives what leaves now to `send`, and returns when to ask again, if that is known.
+    pub fn drive(&mut self, now_us: i64, mut send: impl FnMut(Packet)) -> Option<i64> {
+        let now = self.at(now_us);
+        self.estimator.handle_timeout(now);
+        self.pacer.set_rate(self.estimator.estimate_bps());
+        let mut paced = None;
+        while let Some(&bytes) = self.queue.front() {
+            if let Err(at) = self.pacer.release(now, bytes, self.queued_bytes) {
+                paced = Some(at);
+                break;
+            }
+            self.queue.pop_front();
+            self.queued_bytes -= bytes;
+            send(self.take(now, bytes, true, self.estimator.current_probe()));
+        }
+        while let Some(probe) = self.estimator.poll_probe(now) {
+            send(self.take(now, probe.bytes, false, Some(probe.id)));
+        }
+        let deadline = [paced, self.estimator.deadline()].into_iter().flatten().min()?;
+        Some((deadline.saturating_duration_since(self.epoch).as_nanos() as i64 + 999) / 1_000)
+    }
+
+    /// A time of the simulation.
+    pub fn at(&self, us: i64) -> Instant {
+        self.epoch + Duration::from_micros(us as u64)
+    }
+
+    fn take(&mut self, now: Instant, bytes: usize, is_media: bool, probe: Option<ProbeId>) -> Packet {
+        let number = self.next;
+        self.next += 1;
+        self.estimator.on_sent(now, number as u16, bytes, probe);
+        Packet { number, bytes, is_media }
+    }
+
+    fn wanted_bps(&self) -> u64 {
+        match self.mode {
+            Mode::Elastic => 15_000_000,
+            Mode::Layers => LADDER_BPS[LADDER_BPS.len() - 1],
+            Mode::Constant(bps) => bps,
+        }
+    }
+
+    fn rate_bps(&mut self, now_us: i64) -> u64 {
+        let estimate = self.estimator.estimate_bps();
+        match self.mode {
+            Mode::Elastic => estimate,
+            Mode::Constant(bps) => bps.min(estimate),
+            Mode::Layers => {
+                self.choose_layer(now_us, estimate);
+                LADDER_BPS[self.layer]
+            }
+        }
+    }
+
+    /// Down at once, up with room to spare and after a while.
+    fn choose_layer(&mut self, now_us: i64, estimate: u64) {
+        let fits = |bps: u64| LADDER_BPS.iter().rposition(|step| *step <= bps).unwrap_or(0);
+        let highest = fits(estimate);
+        let roomy = fits(estimate * 100 / UP_PERCENT);
+        let may_rise = now_us - self.switched_us >= UP_AFTER_US;
+        let layer = if highest < self.layer || (roomy > self.layer && may_rise) {
+            highest.min(roomy.max(self.layer.min(highest)))
+        } else {
+            self.layer
+        };
+        if layer != self.layer {
+            (self.layer, self.switched_us, self.keyframe_due) = (layer, now_us, true);
+            self.switches += 1;
+        }
+    }
+}

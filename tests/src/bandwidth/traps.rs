@@ -1,0 +1,80 @@
+//! The known traps of the field.
+use super::bottleneck::Path;
+use super::run::{Change, Measured, STEADY_US, Scenario, run};
+use super::sender::Mode;
+
+const SECOND_US: i64 = 1_000_000;
+const PATH: Path =
+    Path { rate_bps: 3_000_000, delay_us: 50_000, jitter_us: 0, loss_per_mille: 0, queue_us: 100_000 };
+
+fn changed(mode: Mode, changes: &[(i64, Change)]) -> Measured {
+    let changes = changes.iter().map(|(second, change)| (second * SECOND_US, *change)).collect();
+    run(&Scenario { changes, ..Scenario::steady(PATH, mode) }, 1).remove(0)
+}
+
+#[test]
+fn print_rows() {
+    use std::io::Write;
+    let mut f = std::fs::File::create("/tmp/bwe-rows.csv").unwrap();
+    for row in super::scoreboard::rows().iter() {
+        writeln!(f, "{}", row.line()).unwrap();
+    }
+}
+
+#[test]
+fn a_phase_with_little_to_send_is_followed_by_full_use_within_seconds() {
+    let flow = changed(Mode::Elastic, &[(10, Change::Limit(150_000)), (25, Change::Limit(0))]);
+    let (lowest, _) = flow.range_bps(20 * SECOND_US, 25 * SECOND_US);
+    assert!(lowest > 1_000_000, "it does not decay: {lowest}");
+    let reached = flow.reached_ms(25 * SECOND_US, 2_700_000..u64::MAX);
+    assert!(reached.is_some_and(|ms| ms <= 5_000), "{reached:?}");
+}
+
+#[test]
+fn feedback_that_stops_lowers_the_rate_and_its_return_restores_it() {
+    let flow = changed(Mode::Elastic, &[(15, Change::FeedbackLost(true)), (18, Change::FeedbackLost(false))]);
+    let (lowest, _) = flow.range_bps(17 * SECOND_US, 18 * SECOND_US);
+    assert!(lowest < 1_200_000, "{lowest}");
+    let reached = flow.reached_ms(18 * SECOND_US, 2_550_000..u64::MAX);
+    assert!(reached.is_some_and(|ms| ms <= 5_000), "{reached:?}");
+}
+
+#[test]
+fn a_receiver_whose_clock_jumps_does_no_lasting_harm() {
+    for error_us in [3_600 * SECOND_US, -3_600 * SECOND_US, 700_000, -700_000] {
+        let flow = changed(Mode::Elastic, &[(15, Change::ClockError(error_us))]);
+        let (_, highest) = flow.range_bps(15 * SECOND_US, 30 * SECOND_US);
+        assert!(highest < 6_000_000, "{error_us}: {highest}");
+        let (lowest, _) = flow.range_bps(22 * SECOND_US, 40 * SECOND_US);
+        assert!(lowest > 2_000_000, "{error_us}: {lowest}");
+    }
+}
+
+#[test]
+fn layers_do_not_flap_at_their_boundary() {
+    // 2.5 Mbit/s is a layer, and so is 2.6 what the path carries.
+    let path = Path { rate_bps: 2_600_000, ..PATH };
+    let flow = run(&Scenario::steady(path, Mode::Layers), 1).remove(0);
+    assert!(flow.switches <= 12, "{} in 40 s", flow.switches);
+    assert_eq!(flow.frozen_us, 0);
+}
+
+#[test]
+fn two_flows_share() {
+    let scenario = Scenario {
+        flows: vec![Mode::Elastic; 2],
+        length_us: 60 * SECOND_US,
+        ..Scenario::steady(PATH, Mode::Elastic)
+    };
+    let flows = run(&scenario, 1);
+    let share = flows[0].media_bytes * 100 / (flows[0].media_bytes + flows[1].media_bytes);
+    assert!((40..=60).contains(&share), "{share} % since {STEADY_US} µs");
+}
+
+#[test]
+fn a_run_repeats_exactly() {
+    let path = Path { jitter_us: 20_000, loss_per_mille: 30, ..PATH };
+    let scenario = Scenario { length_us: 5 * SECOND_US, ..Scenario::steady(path, Mode::Elastic) };
+    assert_eq!(run(&scenario, 7)[0].estimates_bps, run(&scenario, 7)[0].estimates_bps);
+    assert_ne!(run(&scenario, 7)[0].estimates_bps, run(&scenario, 8)[0].estimates_bps);
+}
