@@ -171,7 +171,10 @@ mod tests {
         assert!(!control.update(path(100, Usage::Overusing, 700_000)));
         assert!(control.update(path(150, Usage::Overusing, 700_000)));
         assert_eq!(control.rate_bps(), 595_000);
-        assert!(control.update(path(160, Usage::Overusing, 200_000)), "a fall to less than half is answered at once");
+        assert!(
+            control.update(path(160, Usage::Overusing, 200_000)),
+            "a fall to less than half is answered at once"
+        );
     }
 
     #[test]

@@ -255,6 +255,7 @@ impl BandwidthEstimator {
         let now_us = self.clock.us(now);
         if let Some(lower_bps) = self.watch.poll(now_us, self.rtt_us(), self.rate.rate_bps()) {
             self.rate.set_rate(self.limits.clamp(lower_bps));
+            self.reports.lower_to(lower_bps);
             self.probe.abort(now_us);
         }
         self.take_probe_result(now_us);
@@ -291,7 +292,6 @@ impl BandwidthEstimator {
     /// What the path is taken to carry, in bits a second.
     pub fn estimate_bps(&self) -> u64 {
         if !self.has_feedback {
-            // Feedback that never came lowers the start rate as well.
             return self.limits.clamp(self.reports.rate_bps());
         }
         let loss_based = self.loss.limit_bps().unwrap_or(u64::MAX);

@@ -112,7 +112,8 @@ impl ProbeRunner {
 
     /// A packet of a cluster leaves.
     pub fn on_sent(&mut self, now_us: i64, id: ProbeId, bytes: usize) {
-        let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.id == id && !cluster.is_complete) else {
+        let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.id == id && !cluster.is_complete)
+        else {
             return;
         };
         if cluster.sent_packets == 0 {
@@ -158,7 +159,8 @@ impl ProbeRunner {
             return None;
         }
         self.cluster = None;
-        let enough = seen.packets >= MIN_ARRIVED && seen.bytes * 100 >= cluster.goal_bytes * MIN_ARRIVED_PERCENT;
+        let enough =
+            seen.packets >= MIN_ARRIVED && seen.bytes * 100 >= cluster.goal_bytes * MIN_ARRIVED_PERCENT;
         Some(enough.then(|| seen.result(cluster.target_bps)).flatten().ok_or(()))
     }
 
@@ -297,7 +299,10 @@ mod tests {
             assert!(result.rate_bps.abs_diff(target_bps) <= target_bps / 20, "{target_bps}: {result:?}");
             let result = run(target_bps, target_bps / 2, 1_000).unwrap().unwrap();
             assert!(result.is_saturated);
-            assert!(result.rate_bps.abs_diff(target_bps * 93 / 200) <= target_bps / 20, "{target_bps}: {result:?}");
+            assert!(
+                result.rate_bps.abs_diff(target_bps * 93 / 200) <= target_bps / 20,
+                "{target_bps}: {result:?}"
+            );
         }
     }
 

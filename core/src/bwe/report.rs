@@ -42,6 +42,11 @@ impl ReportControl {
         }
     }
 
+    /// Nothing at all was heard of what was sent: goes on with no more than this.
+    pub fn lower_to(&mut self, rate_bps: u64) {
+        self.rate_bps = self.rate_bps.min(rate_bps);
+    }
+
     /// What the reports allow, in bits a second.
     pub fn rate_bps(&self) -> u64 {
         self.remb_bps.unwrap_or(self.rate_bps)

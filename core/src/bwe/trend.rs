@@ -165,8 +165,11 @@ mod tests {
         (0..groups)
             .map(|_| {
                 *at_us += 10_000 + growth_us;
-                let variation =
-                    DelayVariation { departure_us: 10_000, arrival_us: 10_000 + growth_us, arrived_us: *at_us };
+                let variation = DelayVariation {
+                    departure_us: 10_000,
+                    arrival_us: 10_000 + growth_us,
+                    arrived_us: *at_us,
+                };
                 detector.on_variation(variation);
                 detector.usage()
             })

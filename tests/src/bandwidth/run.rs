@@ -143,7 +143,8 @@ struct Run {
 
 /// Runs a scenario; the seed decides on everything left to chance.
 pub fn run(scenario: &Scenario, seed: u64) -> Vec<Measured> {
-    let flow = |mode: &Mode| (Sender::new(epoch(), START_BPS, *mode), Receiver::default(), Measured::default());
+    let flow =
+        |mode: &Mode| (Sender::new(epoch(), START_BPS, *mode), Receiver::default(), Measured::default());
     let mut run = Run {
         events: BinaryHeap::new(),
         order: 0,
@@ -169,7 +170,10 @@ pub fn run(scenario: &Scenario, seed: u64) -> Vec<Measured> {
         run.now_us = at_us;
         run.handle(event);
     }
-    run.flows.into_iter().map(|(sender, _, measured)| Measured { switches: sender.switches, ..measured }).collect()
+    run.flows
+        .into_iter()
+        .map(|(sender, _, measured)| Measured { switches: sender.switches, ..measured })
+        .collect()
 }
 
 impl Run {

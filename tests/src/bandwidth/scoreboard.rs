@@ -24,7 +24,9 @@ pub struct Row {
 /// All rows, in the order of the file.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (rate_name, rate_bps) in [("300k", 300_000), ("1M", 1_000_000), ("3M", 3_000_000), ("10M", 10_000_000)] {
+    for (rate_name, rate_bps) in
+        [("300k", 300_000), ("1M", 1_000_000), ("3M", 3_000_000), ("10M", 10_000_000)]
+    {
         for rtt_ms in [20, 100, 300] {
             for loss_percent in [0, 2, 10] {
                 for queue_ms in [100, 500] {
@@ -44,7 +46,8 @@ impl Row {
     /// with layers for switches and freezes.
     pub fn line(&self) -> String {
         let elastic = run(&self.scenario, SEED);
-        let layers = Scenario { flows: vec![Mode::Layers; self.scenario.flows.len()], ..self.scenario.clone() };
+        let layers =
+            Scenario { flows: vec![Mode::Layers; self.scenario.flows.len()], ..self.scenario.clone() };
         let layers = run(&layers, SEED);
         let seconds = (self.scenario.length_us - STEADY_US) / 1_000_000;
         let arrived: u64 = elastic.iter().map(|flow| flow.media_bytes * 8).sum();
@@ -106,10 +109,26 @@ fn special() -> Vec<Row> {
     let jitter = Path { jitter_us: 50_000, ..base };
     let two = Scenario { flows: vec![Mode::Elastic; 2], ..Scenario::steady(base, Mode::Elastic) };
     vec![
-        Row { available_bps: 2_266_666, converge: (15 * second, 720_000), ..with(row("step down to 0.8M"), &steps) },
-        Row { available_bps: 2_266_666, converge: (25 * second, 3_000_000), ..with(row("step up to 3M"), &steps) },
-        Row { available_bps: 2_700_000, converge: (18 * second, 3_000_000), ..with(row("outage 3s"), &outage) },
-        Row { available_bps: 2_500_000, converge: (25 * second, 3_000_000), ..with(row("competing 1.5M"), &cross) },
+        Row {
+            available_bps: 2_266_666,
+            converge: (15 * second, 720_000),
+            ..with(row("step down to 0.8M"), &steps)
+        },
+        Row {
+            available_bps: 2_266_666,
+            converge: (25 * second, 3_000_000),
+            ..with(row("step up to 3M"), &steps)
+        },
+        Row {
+            available_bps: 2_700_000,
+            converge: (18 * second, 3_000_000),
+            ..with(row("outage 3s"), &outage)
+        },
+        Row {
+            available_bps: 2_500_000,
+            converge: (25 * second, 3_000_000),
+            ..with(row("competing 1.5M"), &cross)
+        },
         Row { scenario: two, converge: (0, 1_500_000), ..row("two flows 3M") },
         Row::steady("jitter 50ms 3M".to_owned(), jitter),
     ]

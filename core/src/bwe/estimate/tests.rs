@@ -34,7 +34,8 @@ fn steady(estimator: &mut BandwidthEstimator, start: Instant, from: u32, count: 
         for n in 0..10u32 {
             estimator.on_sent(start + (step * 100 + n * 10) * MS, base.wrapping_add(n as u16), 1_000, None);
         }
-        let deltas: Vec<_> = (0..10).map(|n| Some(if n == 0 { (step * 400 % 256) as i16 } else { 40 })).collect();
+        let deltas: Vec<_> =
+            (0..10).map(|n| Some(if n == 0 { (step * 400 % 256) as i16 } else { 40 })).collect();
         let reference = (step * 400 / 256) as i32;
         feed(estimator, start + (step * 100 + 99) * MS, (base, reference), &deltas);
     }
@@ -57,7 +58,10 @@ fn what_gets_through_lets_it_grow_but_not_without_bound() {
     let mut estimator = BandwidthEstimator::new(LIMITS);
     steady(&mut estimator, start, 0, 7_000);
     let bps = estimator.estimate_bps();
-    assert!((800_000..1_300_000).contains(&bps), "{bps}: 800 kbit/s get through, over two wraps of the numbers");
+    assert!(
+        (800_000..1_300_000).contains(&bps),
+        "{bps}: 800 kbit/s get through, over two wraps of the numbers"
+    );
     assert_eq!(estimator.state().usage, Usage::Normal);
 }
 
@@ -100,7 +104,8 @@ fn lies_about_times_stay_bounded() {
     let start = Instant::now();
     let mut estimator = BandwidthEstimator::new(LIMITS);
     steady(&mut estimator, start, 0, 20);
-    let deltas = [Some(i16::MIN), Some(i16::MAX), Some(0), Some(0), None, Some(-1), Some(1), Some(0), Some(0), None];
+    let deltas =
+        [Some(i16::MIN), Some(i16::MAX), Some(0), Some(0), None, Some(-1), Some(1), Some(0), Some(0), None];
     for step in 20..600u32 {
         let (now, base) = (start + step * 100 * MS, (step * 10) as u16);
         for n in 0..10 {
