@@ -34,6 +34,8 @@ pub struct PathState {
     pub queue_us: i64,
     /// What gets through the bottleneck, in bits a second.
     pub throughput_bps: Option<u64>,
+    /// What the path carries although the delay grows, in bits a second: the delay is that of a burst.
+    pub carried_bps: u64,
     /// Time from a change of the rate to the feedback that shows it, in µs.
     pub response_us: i64,
     /// Less is sent than allowed: what gets through says nothing of the path.
@@ -119,7 +121,7 @@ impl RateControl {
         }
         let excess_us = (path.queue_us - SMALL_QUEUE_US).max(0) as u64;
         let kept = KEPT_PERCENT.saturating_sub(excess_us / 10_000).max(MIN_KEPT_PERCENT);
-        let target = throughput * kept / 100;
+        let target = (throughput * kept / 100).max(path.carried_bps);
         self.decreased_us = Some(path.now_us);
         self.resume_bps = (kept < KEPT_PERCENT).then_some(throughput * KEPT_PERCENT / 100);
         let decreased = target < self.rate_bps;
@@ -158,6 +160,7 @@ mod tests {
             usage,
             queue_us: 0,
             throughput_bps: Some(throughput_bps),
+            carried_bps: 0,
             response_us: 150_000,
             is_application_limited: false,
         }
@@ -205,6 +208,13 @@ mod tests {
         let idle = PathState { is_application_limited: true, ..path(61_000, Usage::Normal, 10_000) };
         control.update(idle);
         assert_eq!(control.rate_bps(), 1_210_000);
+    }
+
+    #[test]
+    fn a_burst_of_a_sender_that_sends_little_does_not_cut_below_what_is_carried() {
+        let mut control = RateControl::new(1_000_000);
+        control.update(PathState { carried_bps: 800_000, ..path(0, Usage::Overusing, 700_000) });
+        assert_eq!(control.rate_bps(), 800_000);
     }
 
     #[test]

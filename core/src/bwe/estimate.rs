@@ -32,13 +32,18 @@ const LIMITED_BELOW_PERCENT: u64 = 72;
 const FILLED_ABOVE_PERCENT: u64 = 85;
 /// What arrives may exceed what was sent lately by this, in percent: more is a lie about times.
 const MAX_ACKNOWLEDGED_PERCENT: u64 = 120;
+/// A path that delivers this much of what is sent, in percent, keeps up; it is then taken to carry this much of it.
+const KEEPING_UP_PERCENT: u64 = 90;
+const CARRIED_PERCENT: u64 = 115;
 /// A queue shorter than this is no reason not to probe.
 const CALM_QUEUE_US: i64 = 20_000;
 /// A cut to less than this, in percent, is worth a probe soon, after this time.
 const SHARP_CUT_PERCENT: u64 = 66;
 const RECOVER_AFTER_US: i64 = 1_000_000;
-/// A gain of less than this, in percent, is none.
+/// A gain of less than this, in percent, is none: the first where the path was not filled by the probe, the second where it was.
+/// A flow that shares a full path pushes others aside while it probes, and must not keep that.
 const GAIN_PERCENT: u64 = 104;
+const SATURATED_GAIN_PERCENT: u64 = 130;
 /// The receiver's clock and ours may drift apart this much between two messages.
 const MAX_CLOCK_JUMP_US: i64 = 10_000_000;
 /// Growth pauses for this long after packets were dropped at our own socket.
@@ -356,6 +361,7 @@ impl BandwidthEstimator {
             usage: self.usage,
             queue_us,
             throughput_bps: self.throughput_bps(),
+            carried_bps: self.carried_bps(now_us),
             response_us,
             is_application_limited: self.is_application_limited || now_us < self.backpressure_until_us,
         };
@@ -390,6 +396,18 @@ impl BandwidthEstimator {
         Some(through.min(most))
     }
 
+    /// What the path carries for certain although the delay grows: a sender that sends less than it may, and whose packets
+    /// arrive as fast as they leave, has made a queue by a burst. 0 if it does not keep up, or if all of the estimate is used.
+    fn carried_bps(&self, now_us: i64) -> u64 {
+        let sent_bps = self.sent.rate_until_bps(now_us).unwrap_or(0);
+        let is_filled = sent_bps * 100 > self.estimate_bps() * FILLED_ABOVE_PERCENT;
+        let through_bps = self.throughput_bps().unwrap_or(0);
+        if is_filled || through_bps * 100 < sent_bps * KEEPING_UP_PERCENT {
+            return 0;
+        }
+        sent_bps * CARRIED_PERCENT / 100
+    }
+
     fn take_probe_result(&mut self, now_us: i64) {
         match self.probe.result(now_us, self.rtt_us()) {
             None => {}
@@ -401,16 +419,21 @@ impl BandwidthEstimator {
     fn apply_probe(&mut self, now_us: i64, result: ProbeResult) {
         let found_bps = (result.rate_bps as f64 / (1.0 - self.loss.inherent())) as u64;
         let found_bps = self.limits.clamp(found_bps.min(result.sent_bps));
-        let rate_bps = self.rate.rate_bps();
-        let is_gain = found_bps * 100 > rate_bps * GAIN_PERCENT;
+        let before_bps = self.estimate_bps();
+        let gain_percent = if result.is_saturated { SATURATED_GAIN_PERCENT } else { GAIN_PERCENT };
+        let is_gain = found_bps * 100 > before_bps * gain_percent;
         if result.is_saturated {
             self.rate.note_capacity(found_bps);
         } else if is_gain {
             self.rate.forget_capacity();
         }
         // A first probe that shows less than the start rate is believed: nothing else is known yet.
-        if found_bps > rate_bps || (result.is_saturated && self.plan.is_ramping()) {
+        let is_first_limit = result.is_saturated && self.plan.is_ramping();
+        if is_first_limit || (is_gain && found_bps > self.rate.rate_bps()) {
             self.rate.set_rate(found_bps);
+        }
+        if is_gain {
+            self.loss.on_probe(found_bps);
         }
         if is_gain && !result.is_saturated {
             self.plan.on_gain(now_us);

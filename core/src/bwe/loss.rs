@@ -19,6 +19,9 @@ const DEVIATIONS: f64 = 2.0;
 /// How quickly the path's own loss is followed.
 const FOLLOW: f64 = 0.15;
 const MAX_INHERENT: f64 = 0.5;
+/// Own loss beyond this is tried anew after this time: what was taken for it while the path was full would stay for ever.
+const DOUBTFUL_INHERENT: f64 = 0.17;
+const DOUBT_AFTER_US: i64 = 8_000_000;
 /// A trial reduces the rate to at least this share.
 const MIN_TRIAL_SHARE: f64 = 0.5;
 /// A little less than what got through, to see the difference.
@@ -43,8 +46,9 @@ impl Count {
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     began_us: i64,
-    /// Loss before it.
+    /// Loss before it, and how much of that is not in question.
     ratio: f64,
+    base: f64,
     count: Count,
 }
 
@@ -58,6 +62,7 @@ pub struct LossControl {
     inherent: f64,
     trial: Option<Trial>,
     limit_bps: Option<f64>,
+    tried_us: i64,
 }
 
 impl LossControl {
@@ -105,6 +110,11 @@ impl LossControl {
         self.observe(now_us, count, saw_queue, rate_bps as f64);
     }
 
+    /// A probe has shown that the path carries so much.
+    pub fn on_probe(&mut self, rate_bps: u64) {
+        self.limit_bps = self.limit_bps.filter(|limit| *limit > rate_bps as f64);
+    }
+
     /// Most that loss allows, in bits a second; `None` while it limits nothing.
     pub fn limit_bps(&self) -> Option<u64> {
         self.limit_bps.map(|bps| bps as u64)
@@ -130,21 +140,27 @@ impl LossControl {
         self.recent = ratio;
         let excess = ratio - self.inherent;
         let variance = self.inherent.max(0.01) * (1.0 - self.inherent) / f64::from(count.all);
-        if excess <= MARGIN + DEVIATIONS * variance.sqrt() {
+        if self.inherent > DOUBTFUL_INHERENT && now_us - self.tried_us > DOUBT_AFTER_US {
+            self.try_less(now_us, ratio, 0.0, rate_bps);
+        } else if excess <= MARGIN + DEVIATIONS * variance.sqrt() {
             if !saw_queue || excess < 0.0 {
                 self.inherent = (self.inherent + FOLLOW * excess).clamp(0.0, MAX_INHERENT);
             }
             self.limit_bps = self.limit_bps.map(|limit| limit * GROWTH).filter(|limit| *limit < rate_bps);
         } else if !saw_queue {
-            let share = ((1.0 - excess) * TRIAL_MARGIN).max(MIN_TRIAL_SHARE);
-            self.limit_bps = Some(self.limit_bps.unwrap_or(rate_bps).min(rate_bps) * share);
-            self.trial = Some(Trial { began_us: now_us, ratio, count: Count::default() });
+            self.try_less(now_us, ratio, self.inherent, rate_bps);
         }
         // Where a queue stands, the delay has already shown that the path is full.
     }
 
+    fn try_less(&mut self, now_us: i64, ratio: f64, base: f64, rate_bps: f64) {
+        let share = ((1.0 - (ratio - base)) * TRIAL_MARGIN).max(MIN_TRIAL_SHARE);
+        self.limit_bps = Some(self.limit_bps.unwrap_or(rate_bps).min(rate_bps) * share);
+        self.trial = Some(Trial { began_us: now_us, ratio, base, count: Count::default() });
+    }
+
     fn judge(&mut self, now_us: i64, trial: Trial) {
-        let excess = trial.ratio - self.inherent;
+        let excess = trial.ratio - trial.base;
         let wanted = ((EXPECTED_LOST / excess.max(0.01)) as u32).clamp(MIN_TRIAL_PACKETS, 200);
         let is_late = now_us - trial.began_us > MAX_TRIAL_US;
         if trial.count.all < wanted && !(is_late && trial.count.all >= MIN_LATE_TRIAL_PACKETS) {
@@ -152,10 +168,13 @@ impl LossControl {
         }
         let ratio = trial.count.ratio();
         self.recent = ratio;
-        if ratio > self.inherent + excess / 2.0 {
+        if ratio > trial.base + excess / 2.0 {
             self.inherent = ((ratio + trial.ratio) / 2.0).min(MAX_INHERENT);
             self.limit_bps = None;
+        } else {
+            self.inherent = self.inherent.min(ratio);
         }
+        self.tried_us = now_us;
         self.trial = None;
         self.observed_since_us = Some(now_us);
         self.count = Count::default();

@@ -6,7 +6,7 @@ const STEP_US: i64 = 100_000;
 const BASE_STEP_US: i64 = 5_000_000;
 const BASE_STEPS: usize = 4;
 /// A queue longer than this is over-use even if it does not grow.
-const STANDING_US: i64 = 40_000;
+const STANDING_US: i64 = 32_000;
 /// What has been done against it takes a response time and this to show.
 const PATIENCE_US: i64 = 100_000;
 /// Then it has to have fallen to this many percent.
