@@ -132,6 +132,17 @@ pub enum Event {
         /// The scores.
         score: ConsumerScore,
     },
+    /// The bandwidth towards a client, in bits a second: mediasoup's `bwe` trace event. At most once a second.
+    Bandwidth {
+        /// The transport.
+        transport_id: TransportId,
+        /// What its consumers would take.
+        desired_bitrate: u64,
+        /// That, within the limits that are set.
+        effective_desired_bitrate: u64,
+        /// What the path is taken to carry.
+        available_bitrate: u64,
+    },
     /// The layers that a consumer sends changed.
     ConsumerLayersChanged {
         /// The consumer.

@@ -33,6 +33,7 @@ pub mod model;
 pub mod stats;
 
 // What waits to leave; floors 3 to 5: media objects, transports, routers.
+pub mod allocate;
 pub mod consumer;
 pub mod outbox;
 pub mod producer;

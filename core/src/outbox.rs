@@ -73,6 +73,8 @@ pub struct QueuedPacket {
     pub abs_send_time: u32,
     /// What is added to the numbers in the payload.
     pub offsets: NumberOffsets,
+    /// It is sent only to probe for bandwidth.
+    pub is_probe: bool,
 }
 
 /// What of a stored packet a queued packet carries.
@@ -86,6 +88,8 @@ pub enum Content {
     Retransmission(u16),
     /// Nothing but this original sequence number: that packet was empty.
     EmptyRetransmission(u16),
+    /// So many bytes of padding (RFC 3550 section 5.1), and of no stored packet.
+    Padding(u8),
 }
 
 /// Rendered datagrams, in order.
@@ -114,6 +118,13 @@ pub struct Run {
     pub segment_size: usize,
     /// How many datagrams.
     pub segments: usize,
+}
+
+impl Content {
+    /// Whether it goes out by the retransmission stream, as a packet of its own.
+    pub fn is_retransmission(self) -> bool {
+        !matches!(self, Content::Payload | Content::Empty)
+    }
 }
 
 impl Outbox {

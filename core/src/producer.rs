@@ -8,8 +8,10 @@ use crate::config::Config;
 use crate::event::ProducerScore;
 use crate::id::{ProducerId, tag};
 use crate::ortc::{HeaderExtensionUri, MediaKind, ProducerMapping, ProducerType, RtpParameters};
+use crate::outbox::QueuedPacket;
 use crate::stream::frame::FrameReader;
 use crate::stream::keyframe::KeyframeRequests;
+use crate::stream::layer_rates::LayerRates;
 use crate::stream::receive::{ReceiveParams, ReceiveStream, Received};
 use crate::stream::rtx;
 use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore, StoredPacket};
@@ -60,6 +62,8 @@ pub struct ProducerEncoding {
     pub key_frames: KeyframeRequests,
     /// Packets have come lately.
     pub is_live: bool,
+    /// What its layers take.
+    pub rates: LayerRates,
     frames: FrameReader,
     /// The score that was last reported.
     pub reported_score: u8,
@@ -154,6 +158,7 @@ impl Producer {
                 store: packet_store(params.kind, config),
                 key_frames: KeyframeRequests::new(params.key_frame_request_interval),
                 is_live: false,
+                rates: LayerRates::default(),
                 frames: FrameReader::new(codecs.first().map_or(Codec::Other, |codec| codec.codec)),
                 reported_score: 0,
                 fir_sequence: 0,
@@ -232,6 +237,7 @@ impl Producer {
             return Reception::Discarded;
         }
         received.reread_behind(&meta);
+        received.rates.add(now, &meta.frame, packet.as_bytes().len());
         Reception::Stored(StoredPacketInfo { encoding, restarted, meta, payload_len: payload.len() })
     }
 
@@ -256,6 +262,13 @@ impl Producer {
     /// Whether packets of an encoding have come lately.
     pub fn is_live(&self, encoding: u8) -> bool {
         self.encodings.get(usize::from(encoding)).is_some_and(|encoding| encoding.is_live)
+    }
+
+    /// The length of the payload that a queued packet carries.
+    pub fn stored_payload_len(&self, packet: &QueuedPacket) -> usize {
+        let encoding = self.encodings.get(usize::from(packet.encoding));
+        let stored = encoding.and_then(|encoding| encoding.store.get(packet.stored_seq));
+        stored.map_or(0, |stored| stored.payload.len())
     }
 
     /// Whether it is video.
@@ -303,6 +316,7 @@ impl ProducerEncoding {
         self.store.clear();
         self.key_frames.cancel();
         self.is_live = false;
+        self.rates.clear();
         self.frames.forget();
     }
 
@@ -313,6 +327,7 @@ impl ProducerEncoding {
         {
             stream.on_inactive();
             self.is_live = false;
+            self.rates.clear();
         }
     }
 

@@ -27,6 +27,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("model", 22),
     ("stats", 23),
     ("outbox", 29),
+    ("allocate", 29),
     ("producer", 30),
     ("consumer", 31),
     ("transport", 40),

@@ -5,7 +5,7 @@ use crate::ortc::{HeaderExtensionUri, RtpParameters};
 use crate::outbox::{Content, QueuedPacket};
 use crate::stream::frame::NumberOffsets;
 use crate::stream::store::StoredPacket;
-use crate::wire::rtp::{HeaderExtensionWriter, RtpHeader};
+use crate::wire::rtp::{HeaderExtensionWriter, RtpHeader, append_padding};
 
 /// A MID is at most 16 bytes long, so that it fits into a one-byte header extension.
 const MAX_MID_BYTES: usize = 16;
@@ -56,17 +56,36 @@ impl HeaderLayout {
         self.transport_sequence != 0
     }
 
+    /// What a packet has around its payload, in bytes, about: the header with the extensions that every packet has, and the
+    /// authentication tag.
+    pub fn overhead_bytes(&self) -> usize {
+        const HEADER_AND_TAG: usize = 12 + 4 + 16;
+        let extension =
+            |id: u8, bytes: usize| if id == 0 { 0 } else { 1 + usize::from(self.two_byte) + bytes };
+        let extensions = extension(self.mid, self.mid_value.len())
+            + extension(self.abs_send_time, 3)
+            + extension(self.transport_sequence, 2);
+        HEADER_AND_TAG + extensions.next_multiple_of(4)
+    }
+
+    /// Appends a packet of nothing but padding in the clear; returns the length of the header.
+    pub fn render_padding(&self, packet: &QueuedPacket, padding_len: u8, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        write_header(packet, out);
+        let mut writer = HeaderExtensionWriter::begin(out, start, self.two_byte);
+        self.push_own(packet, &mut |id, value| {
+            writer.push(id, value);
+        });
+        writer.finish();
+        let header_len = out.len() - start;
+        append_padding(out, start, padding_len);
+        header_len
+    }
+
     /// Appends header and payload of a packet in the clear; returns the length of the header.
     pub fn render(&self, packet: &QueuedPacket, stored: &StoredPacket<'_>, out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        RtpHeader {
-            payload_type: packet.payload_type,
-            marker: packet.marker,
-            sequence_number: packet.index as u16,
-            timestamp: packet.timestamp,
-            ssrc: packet.ssrc,
-        }
-        .write(out);
+        write_header(packet, out);
         self.write_extensions(packet, stored, start, out);
         let header_len = out.len() - start;
         match packet.content {
@@ -77,8 +96,21 @@ impl HeaderLayout {
                 write_payload(packet.offsets, stored, out);
             }
             Content::EmptyRetransmission(original) => out.extend_from_slice(&original.to_be_bytes()),
+            Content::Padding(_) => {}
         }
         header_len
+    }
+
+    /// The header extensions that are ours, and not the source's.
+    fn push_own(&self, packet: &QueuedPacket, push: &mut impl FnMut(u8, &[u8])) {
+        let send_time = packet.abs_send_time.to_be_bytes();
+        let number = packet.transport_sequence.to_be_bytes();
+        let own = [
+            (self.mid, &self.mid_value[..]),
+            (self.abs_send_time, send_time.get(1..).unwrap_or_default()),
+            (self.transport_sequence, &number[..]),
+        ];
+        own.into_iter().filter(|(id, _)| *id != 0).for_each(|(id, value)| push(id, value));
     }
 
     fn write_extensions(
@@ -96,9 +128,7 @@ impl HeaderLayout {
                 writer.push(id, value);
             }
         };
-        push(self.mid, &self.mid_value);
-        push(self.abs_send_time, &packet.abs_send_time.to_be_bytes()[1..]);
-        push(self.transport_sequence, &packet.transport_sequence.to_be_bytes());
+        self.push_own(packet, &mut push);
         let values = &stored.meta.extensions;
         if let Some(level) = values.audio_level {
             push(self.audio_level, &[level]);
@@ -125,6 +155,17 @@ impl HeaderLayout {
         }
         writer.finish();
     }
+}
+
+fn write_header(packet: &QueuedPacket, out: &mut Vec<u8>) {
+    RtpHeader {
+        payload_type: packet.payload_type,
+        marker: packet.marker,
+        sequence_number: packet.index as u16,
+        timestamp: packet.timestamp,
+        ssrc: packet.ssrc,
+    }
+    .write(out);
 }
 
 fn write_payload(offsets: NumberOffsets, stored: &StoredPacket<'_>, out: &mut Vec<u8>) {

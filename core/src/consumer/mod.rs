@@ -23,11 +23,14 @@ use crate::ortc::{ConsumerType, MediaKind, RtpParameters, ScalabilityMode};
 use crate::outbox::{Content, QueuedPacket};
 use crate::producer::{Producer, StoredPacketInfo};
 use crate::rng::Rng;
-use crate::stream::frame::{FrameInfo, Layers};
+use crate::stream::frame::{FrameInfo, Layers, NumberOffsets};
 use crate::stream::send::{SendParams, SendStream};
 use crate::stream::sequence_map::{DropOutcome, SequenceMap};
 use crate::stream::timestamp_map::TimestampMap;
 use crate::wire::codec::Codec;
+
+/// How many of the packets sent last are looked at for one to be repeated as a probe.
+const PROBE_CANDIDATES: u64 = 8;
 
 /// Packets of an encoding that has gone on since its keyframe, at most, for a switch to it.
 const MAX_CATCH_UP_PACKETS: u64 = 64;
@@ -213,6 +216,7 @@ impl Consumer {
             transport_sequence: 0,
             abs_send_time: send_time,
             offsets: decision.offsets,
+            is_probe: false,
         })
     }
 
@@ -258,6 +262,7 @@ impl Consumer {
             transport_sequence: 0,
             abs_send_time: send_time,
             offsets: decision.offsets,
+            is_probe: false,
         };
         match (&self.resend_log, codec.rtx, self.stream.rtx_ssrc()) {
             (_, Some(payload_type), Some(ssrc)) => {
@@ -273,6 +278,35 @@ impl Consumer {
             _ => return None,
         }
         self.stream.on_resent(now, stored.payload.len());
+        Some(packet)
+    }
+
+    /// A packet of at most `bytes` on the wire that may be sent to probe for bandwidth: what was sent lately once more, by the
+    /// retransmission stream, else padding in it. `None` where there is no such stream.
+    pub fn probe(&mut self, bytes: usize, producer: &Producer, send_time: u32) -> Option<QueuedPacket> {
+        let ssrc = self.stream.rtx_ssrc()?;
+        let (payload_type, stored) = self.codecs.iter().find_map(|codec| Some((codec.rtx?, codec.stored)))?;
+        let room = bytes.saturating_sub(self.layout.overhead_bytes());
+        let mut packet = QueuedPacket {
+            consumer: self.id.own,
+            producer: self.producer,
+            encoding: 0,
+            payload_type,
+            marker: false,
+            content: Content::Padding(room.clamp(1, usize::from(u8::MAX)) as u8),
+            stored_seq: 0,
+            index: 0,
+            timestamp: 0,
+            ssrc,
+            transport_sequence: 0,
+            abs_send_time: send_time,
+            offsets: NumberOffsets::default(),
+            is_probe: true,
+        };
+        if self.selection.current().is_some() {
+            self.repeat(&mut packet, stored, room, producer);
+        }
+        packet.index = self.stream.next_rtx_ext();
         Some(packet)
     }
 
@@ -354,20 +388,54 @@ impl Consumer {
         self.last_encoding = Some(encoding);
         match last.filter(|last| *last != encoding) {
             Some(last) => self.timestamps.switch(last, encoding, meta.timestamp, aligned, meta.received_at),
-            None => self.timestamps.restart(meta.timestamp, meta.received_at),
+            None => self.timestamps.restart(meta.timestamp, meta.received_at, last.is_some()),
         };
-        self.pictures.begin(&meta.frame);
+        // Where decoders do not mind gaps the same source keeps its numbers.
+        if last != Some(encoding) || self.closes_picture_ids(meta.payload_type) {
+            self.pictures.begin(&meta.frame);
+        }
         self.selection.begin(meta.timestamp);
         self.sequence.restart(meta.ext_seq, Source { encoding, timestamp_offset: self.timestamps.offset() });
         true
     }
 
+    /// Puts a packet that was sent lately into a probe: the largest of the last few that fits.
+    fn repeat(&self, probe: &mut QueuedPacket, stored_payload_type: u8, room: usize, producer: &Producer) {
+        let highest = self.sequence.highest_out();
+        let candidates = (highest.saturating_sub(PROBE_CANDIDATES)..=highest).rev().filter_map(|out_seq| {
+            let origin = self.sequence.inverse(out_seq as u16)?;
+            let encoding = producer.encodings.get(usize::from(origin.source.encoding))?;
+            let stored = encoding.store.get(origin.in_seq)?;
+            let timestamp = stored.meta.timestamp.wrapping_add(origin.source.timestamp_offset);
+            let decision = self.pictures.decision(timestamp)?;
+            let fits = stored.payload.len() + 2 <= room && stored.meta.payload_type == stored_payload_type;
+            let is_sent = !stored.payload.is_empty() && stored.meta.frame.members.contains(decision.layers);
+            (fits && is_sent).then_some((origin, stored, timestamp, decision))
+        });
+        let Some((origin, stored, timestamp, decision)) =
+            candidates.max_by_key(|(_, stored, _, _)| stored.payload.len())
+        else {
+            return;
+        };
+        probe.encoding = origin.source.encoding;
+        probe.stored_seq = origin.in_seq;
+        probe.timestamp = timestamp;
+        probe.marker = self.marker(stored.meta.marker, &stored.meta.frame, decision.layers);
+        probe.offsets = decision.offsets;
+        probe.content = Content::Retransmission(origin.out_seq as u16);
+    }
+
     /// Whether a keyframe was got back so late that what flows is not to be left for it: it would have to catch up for long, or
     /// its capture time lies far behind.
     fn is_stale(&self, packet: &StoredPacketInfo, producer: &Producer, aligned: Option<u32>) -> bool {
-        let newest = producer.encodings.get(usize::from(packet.encoding)).and_then(|stream| stream.store.highest());
+        let newest =
+            producer.encodings.get(usize::from(packet.encoding)).and_then(|stream| stream.store.highest());
         newest.unwrap_or(0).saturating_sub(packet.meta.ext_seq) > MAX_CATCH_UP_PACKETS
             || aligned.is_some_and(|aligned| self.timestamps.lag(aligned) > MAX_CATCH_UP)
+    }
+
+    fn closes_picture_ids(&self, stored_payload_type: u8) -> bool {
+        self.codecs.iter().any(|codec| codec.stored == stored_payload_type && codec.closes_picture_ids)
     }
 
     /// Decides about the next packet of the encoding that flows.

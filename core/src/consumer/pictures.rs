@@ -108,7 +108,9 @@ mod tests {
         let after = pictures.decide(20, LAYERS);
         assert_eq!(after.offsets.picture_id, u16::MAX, "one picture, not two packets");
         assert_eq!(pictures.decisions.len(), 2);
-        for (timestamp, decision) in [(u32::MAX - 10, before), (5, before), (19, before), (20, after), (90, after)] {
+        for (timestamp, decision) in
+            [(u32::MAX - 10, before), (5, before), (19, before), (20, after), (90, after)]
+        {
             assert_eq!(pictures.decision(timestamp), Some(decision), "{timestamp}");
         }
         assert_eq!(pictures.decision(u32::MAX - 11), None);

@@ -74,12 +74,9 @@ impl Selection {
         };
     }
 
-    /// Decides what is to be sent; `None`: nothing.
+    /// Decides what is to be sent; `None`: nothing, once the picture that is being sent has ended.
     pub fn set_target(&mut self, layers: Option<ConsumerLayers>) {
         self.target = layers.map(|layers| self.selected(layers));
-        if self.target.is_none() {
-            self.stop();
-        }
     }
 
     /// Nothing is sent until a packet that a decoder can start with.
@@ -98,8 +95,14 @@ impl Selection {
 
     /// Takes in the next packet of the current encoding, in order, and says whether it is sent.
     pub fn on_packet(&mut self, timestamp: u32, frame: &FrameInfo) -> bool {
-        let (Some(mut current), Some(target)) = (self.current, self.target) else { return false };
-        if self.picture != Some(timestamp) {
+        let Some(mut current) = self.current else { return false };
+        let is_new_picture = self.picture != Some(timestamp);
+        if self.target.is_none() && is_new_picture {
+            self.stop();
+            return false;
+        }
+        let target = self.target.unwrap_or(current);
+        if is_new_picture {
             self.picture = Some(timestamp);
             if target.encoding == current.encoding {
                 current.layers = self.at_picture(current.layers, target.layers, frame);
@@ -183,7 +186,8 @@ impl Selection {
         if frame.keyframe { target } else { layers }
     }
 
-    fn selected(&self, layers: ConsumerLayers) -> Selected {
+    /// What layers as clients know them mean.
+    pub fn selected(&self, layers: ConsumerLayers) -> Selected {
         let temporal = layers.temporal_layer.unwrap_or(self.top.1);
         // What is not announced is sent all the same when there is no choice about it.
         let temporal = if temporal >= self.top.1 { Layers::HIGHEST.temporal } else { temporal };
@@ -196,18 +200,13 @@ impl Selection {
                 let spatial = layers.spatial_layer.min(Layers::HIGHEST.spatial);
                 Selected { encoding: 0, layers: Layers { spatial, temporal } }
             }
-            ConsumerType::Simple | ConsumerType::Pipe => {
-                Selected { encoding: 0, layers: Layers::HIGHEST }
-            }
+            ConsumerType::Simple | ConsumerType::Pipe => Selected { encoding: 0, layers: Layers::HIGHEST },
         }
     }
 
     fn as_layers(&self, selected: Selected) -> ConsumerLayers {
-        let spatial_layer = if self.is_simulcast() {
-            selected.encoding
-        } else {
-            selected.layers.spatial.min(self.top.0)
-        };
+        let spatial_layer =
+            if self.is_simulcast() { selected.encoding } else { selected.layers.spatial.min(self.top.0) };
         ConsumerLayers { spatial_layer, temporal_layer: Some(selected.layers.temporal.min(self.top.1)) }
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn router_of(event: &Event) -> RouterId {
         Event::IceStateChanged { transport_id, .. }
         | Event::IceSelectedTupleChanged { transport_id }
         | Event::DtlsStateChanged { transport_id, .. }
+        | Event::Bandwidth { transport_id, .. }
         | Event::TransportClosed { transport_id, .. } => transport_id.router(),
         Event::RouterClosed { router_id, .. } => *router_id,
         Event::ProducerClosed { producer_id, .. } | Event::ProducerScore { producer_id, .. } => {
@@ -59,6 +60,22 @@ impl Room {
             Event::ConsumerLayersChanged { consumer_id, layers } => {
                 let data = layers_changed(*consumer_id, layers.as_ref());
                 self.tell_consuming_session(desk, *consumer_id, "consumerLayersChanged", &data);
+            }
+            Event::Bandwidth {
+                transport_id,
+                desired_bitrate,
+                effective_desired_bitrate,
+                available_bitrate,
+            } => {
+                let data = json!({
+                    "desiredBitrate": desired_bitrate,
+                    "effectiveDesiredBitrate": effective_desired_bitrate,
+                    "availableBitrate": available_bitrate,
+                });
+                let peer = self.transports.get(transport_id).and_then(|peer_id| self.peers.get(peer_id));
+                if let Some(session) = peer.and_then(|peer| peer.session) {
+                    desk.notify(session, "downlinkBwe", &data);
+                }
             }
             Event::IceStateChanged { .. }
             | Event::IceSelectedTupleChanged { .. }

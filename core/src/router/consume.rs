@@ -5,7 +5,8 @@ use crate::consumer::{Consumer, ConsumerParams};
 use crate::error::RequestError;
 use crate::id::{ConsumerId, ProducerId, TransportId, tag};
 use crate::model::{ConsumerData, ConsumerOptions};
-use crate::ortc::{self, ConsumerType, RtpCapabilities, RtpParameters};
+use crate::ortc::{self, ConsumerType, HeaderExtensionUri, RtpCapabilities, RtpParameters};
+use crate::transport::BandwidthFeedback;
 use crate::wire::rtcp::{FirEntry, Pli, write_fir, write_pli};
 
 impl Router {
@@ -57,6 +58,9 @@ impl Router {
         producer.consumers.push(own);
         transport.consumers.push(own);
         if let Some(consumer) = consumers.get(own) {
+            if let Some(feedback) = bandwidth_feedback(&consumer.rtp_parameters) {
+                transport.bandwidth.enable(feedback);
+            }
             for ssrc in [Some(consumer.stream.ssrc()), consumer.stream.rtx_ssrc()].into_iter().flatten() {
                 transport.consumer_ssrcs.insert(ssrc, own);
             }
@@ -84,13 +88,11 @@ impl Router {
         }
         layers::report_layers(consumer, ctx);
         let transport = consumer.transport;
-        if paused {
-            if let Some(transport) = self.transports.get_mut(transport) {
-                transport.drop_queued(id.own);
-            }
-        } else {
-            self.request_keyframe_if_needed(id.own, ctx);
+        if let Some(transport) = self.transports.get_mut(transport).filter(|_| paused) {
+            transport.drop_queued(id.own);
         }
+        // What it took is for the others now, or the other way round.
+        self.choose_layers(id.own, ctx);
         Ok(())
     }
 
@@ -207,6 +209,17 @@ impl Router {
             if understands_pli { received.on_pli_sent() } else { received.on_fir_sent() }
         }
     }
+}
+
+/// How a client that receives by these parameters tells of its bandwidth.
+fn bandwidth_feedback(parameters: &RtpParameters) -> Option<BandwidthFeedback> {
+    let understands = |kind| parameters.codecs.iter().any(|codec| codec.has_feedback(kind, ""));
+    let has = |uri| parameters.header_extension_id(uri).is_some();
+    if understands("transport-cc") && has(HeaderExtensionUri::TransportCc) {
+        return Some(BandwidthFeedback::TransportWide);
+    }
+    let estimates = understands("goog-remb") && has(HeaderExtensionUri::AbsSendTime);
+    estimates.then_some(BandwidthFeedback::Estimate)
 }
 
 /// The router's payload types of the media codecs that a consumer gets, in their order: by them its packets are stored.

@@ -1,7 +1,9 @@
 //! The choice of layers: what each consumer is to send of what its producer offers.
+use std::time::Instant;
+
 use super::{Context, Router};
 use crate::arena::Id;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Selected};
 use crate::error::RequestError;
 use crate::event::{ConsumerLayers, Event};
 use crate::id::{ConsumerId, tag};
@@ -20,24 +22,39 @@ impl Router {
         Ok(())
     }
 
+    /// Another share when bandwidth is short.
+    pub fn set_priority(
+        &mut self,
+        id: ConsumerId,
+        priority: u8,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), RequestError> {
+        let consumer = self.consumer_mut(id)?;
+        if priority == 0 {
+            return Err(RequestError::invalid("priority must be 1 to 255"));
+        }
+        consumer.priority = priority;
+        self.choose_layers(id.own, ctx);
+        Ok(())
+    }
+
     /// Chooses anew for all who consume a producer: one of its encodings has come to life or fallen silent.
     pub(super) fn choose_layers_of_producer(&mut self, own: Id<tag::Producer>, ctx: &mut Context<'_>) {
         let consumers =
             self.producers.get(own).map(|producer| producer.consumers.clone()).unwrap_or_default();
         for consumer in consumers {
-            self.choose_layers(consumer, ctx);
+            let layered = self.consumers.get(consumer).filter(|consumer| consumer.selection.has_layers());
+            if let Some(transport) = layered.map(|consumer| consumer.transport) {
+                self.share_bandwidth(transport, ctx);
+            }
         }
     }
 
-    /// Chooses anew for one consumer, and asks for the keyframe that this needs.
+    /// Chooses anew for a consumer, and with it for all that share its path, and asks for the keyframe that this needs.
     pub(super) fn choose_layers(&mut self, own: Id<tag::Consumer>, ctx: &mut Context<'_>) {
-        let Some(consumer) = self.consumers.get_mut(own).filter(|consumer| consumer.selection.has_layers())
-        else {
-            return;
-        };
-        let Some(producer) = self.producers.get(consumer.producer) else { return };
-        let layers = available_layers(consumer, producer);
-        consumer.selection.set_target(Some(layers));
+        let Some(consumer) = self.consumers.get(own) else { return };
+        let transport = consumer.transport;
+        self.share_bandwidth(transport, ctx);
         self.request_keyframe_if_needed(own, ctx);
     }
 }
@@ -51,13 +68,39 @@ pub(super) fn report_layers(consumer: &mut Consumer, ctx: &mut Context<'_>) {
     }
 }
 
-/// The preferred layers, or of simulcast the best encoding that is there: the next lower one, else the next higher one.
-fn available_layers(consumer: &Consumer, producer: &Producer) -> ConsumerLayers {
-    let preferred = consumer.selection.preferred();
-    if !consumer.selection.is_simulcast() {
-        return preferred;
+/// The steps that a consumer can be given, the least first, each with its rate in bits a second: everything within the preferred
+/// layers, or of simulcast where nothing within them is there, the next higher encoding. With `limited`, steps of which the rate
+/// is not known yet are left out, but for the first.
+pub(super) fn ladder(
+    consumer: &Consumer,
+    producer: &Producer,
+    limited: bool,
+    now: Instant,
+) -> Vec<(ConsumerLayers, u64)> {
+    let selection = &consumer.selection;
+    let preferred = selection.preferred();
+    let mut spatial_layers: Vec<u8> = (0..=preferred.spatial_layer).collect();
+    if selection.is_simulcast() {
+        spatial_layers.retain(|encoding| producer.is_live(*encoding));
+        let higher = preferred.spatial_layer + 1..=selection.top().0;
+        let next = higher.into_iter().find(|encoding| producer.is_live(*encoding));
+        match next {
+            Some(next) if spatial_layers.is_empty() => spatial_layers.push(next),
+            None if spatial_layers.is_empty() => spatial_layers.push(preferred.spatial_layer),
+            _ => {}
+        }
     }
-    let (wanted, top) = (preferred.spatial_layer, consumer.selection.top().0);
-    let nearest = (0..=wanted).rev().chain(wanted..=top).find(|encoding| producer.is_live(*encoding));
-    ConsumerLayers { spatial_layer: nearest.unwrap_or(wanted), ..preferred }
+    let mut steps = Vec::new();
+    for spatial_layer in spatial_layers {
+        for temporal_layer in 0..=preferred.temporal_layer.unwrap_or(0) {
+            let layers = ConsumerLayers { spatial_layer, temporal_layer: Some(temporal_layer) };
+            let Selected { encoding, layers: selected } = selection.selected(layers);
+            let rates = producer.encodings.get(usize::from(encoding)).map(|encoding| &encoding.rates);
+            let rate_bps = rates.map_or(0, |rates| rates.rate_bps(now, selected));
+            if rate_bps > 0 || !limited || steps.is_empty() {
+                steps.push((layers, rate_bps));
+            }
+        }
+    }
+    steps
 }

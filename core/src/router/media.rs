@@ -7,9 +7,9 @@ use super::{Context, Router};
 use crate::arena::Id;
 use crate::consumer::Consumer;
 use crate::id::{TransportId, tag};
-use crate::outbox::{Content, QueuedPacket};
+use crate::ortc::MediaKind;
 use crate::producer::{Producer, Reception, StoredPacketInfo};
-use crate::transport::{Found, StreamRef, WebRtcTransport};
+use crate::transport::{Found, PacedPacket, StreamRef, WebRtcTransport};
 use crate::wire::rtp::RtpView;
 
 impl Router {
@@ -118,10 +118,12 @@ impl Router {
         let rtt = transport.rtt();
         for sequence_number in sequence_numbers {
             let resent = consumer.retransmit(ctx.now, rtt, *sequence_number, producer, send_time);
-            let Some(mut packet) = resent else { continue };
+            let Some(packet) = resent else { continue };
             // A packet sent again under its own SSRC is the same to the last byte: it keeps its transport-wide number.
-            let numbered = consumer.layout.has_transport_sequence() && packet.is_retransmission();
-            transport.enqueue(&mut packet, numbered, ctx.out);
+            let numbered = consumer.layout.has_transport_sequence() && packet.content.is_retransmission();
+            let length = producer.stored_payload_len(&packet);
+            let bytes = length + consumer.layout.overhead_bytes();
+            transport.send_paced(ctx.now, PacedPacket { packet, numbered, bytes }, ctx.out);
         }
     }
 
@@ -163,15 +165,16 @@ fn forward(
     send_time: u32,
     ctx: &mut Context<'_>,
 ) -> bool {
-    let Some(mut packet) = consumer.forward(ctx.now, stored, producer, send_time) else { return false };
-    if transport.enqueue(&mut packet, consumer.layout.has_transport_sequence(), ctx.out) {
-        consumer.on_queued(&packet);
+    let Some(packet) = consumer.forward(ctx.now, stored, producer, send_time) else { return false };
+    let bytes = stored.payload_len + consumer.layout.overhead_bytes();
+    let paced = PacedPacket { packet, numbered: consumer.layout.has_transport_sequence(), bytes };
+    // Sound does not wait behind pictures.
+    let queued = match consumer.kind {
+        MediaKind::Audio => transport.enqueue(ctx.now, paced, ctx.out),
+        MediaKind::Video => transport.send_paced(ctx.now, paced, ctx.out),
+    };
+    if let Some(packet) = &queued {
+        consumer.on_queued(packet);
     }
     true
-}
-
-impl QueuedPacket {
-    fn is_retransmission(&self) -> bool {
-        matches!(self.content, Content::Retransmission(_) | Content::EmptyRetransmission(_))
-    }
 }

@@ -1,6 +1,7 @@
 //! A router: transports that share producers, and the fan-out from each producer to its consumers.
 //!
 //! Invariant: nothing in a router reaches into another; a router is the isolation boundary.
+mod bandwidth;
 mod consume;
 mod layers;
 mod media;

@@ -85,8 +85,9 @@ impl Router {
                 ctx.out.event(Event::ConsumerProducerPaused { consumer_id });
             } else {
                 ctx.out.event(Event::ConsumerProducerResumed { consumer_id });
-                self.request_keyframe_if_needed(own, ctx);
             }
+            // What it took is for the others now, or the other way round.
+            self.choose_layers(own, ctx);
         }
         Ok(())
     }

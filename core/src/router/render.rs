@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Router;
 use crate::id::TransportId;
-use crate::outbox::{Outbox, Run};
+use crate::outbox::{Content, Outbox, Run};
 
 /// The buffer into which one transport's packets are rendered, and the runs in it that have not been handed out.
 #[derive(Debug, Default)]
@@ -24,20 +24,25 @@ impl Router {
         while let Some(packet) = transport.pop_queued() {
             let Some(path) = transport.ice.selected() else { continue };
             let Some(consumer) = self.consumers.get(packet.consumer) else { continue };
-            let producer = self.producers.get(packet.producer);
-            let store = producer.and_then(|producer| producer.encodings.get(usize::from(packet.encoding)));
-            let Some(stored) = store.and_then(|encoding| encoding.store.get(packet.stored_seq)) else {
-                out.stats.dropped_overwritten += 1;
-                continue;
-            };
             let start = rendered.bytes.len();
-            let header_len = consumer.layout.render(&packet, &stored, &mut rendered.bytes);
+            let header_len = if let Content::Padding(length) = packet.content {
+                consumer.layout.render_padding(&packet, length, &mut rendered.bytes)
+            } else {
+                let producer = self.producers.get(packet.producer);
+                let store =
+                    producer.and_then(|producer| producer.encodings.get(usize::from(packet.encoding)));
+                let Some(stored) = store.and_then(|encoding| encoding.store.get(packet.stored_seq)) else {
+                    out.stats.dropped_overwritten += 1;
+                    continue;
+                };
+                consumer.layout.render(&packet, &stored, &mut rendered.bytes)
+            };
             if !transport.protect_rtp(&packet, &mut rendered.bytes, start, header_len) {
                 rendered.bytes.truncate(start);
                 continue;
             }
             let range = start..rendered.bytes.len();
-            transport.count_sent(now, packet.content, range.len());
+            transport.count_sent(now, &packet, range.len());
             let last = rendered.runs.back_mut().filter(|run| run.path == path);
             if !last.is_some_and(|run| run.extend(range.clone())) {
                 rendered.runs.push_back(Run::new(path, range));

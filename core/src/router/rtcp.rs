@@ -49,7 +49,14 @@ impl Router {
             }
             RtcpView::Remb(remb) => {
                 if let Some(transport) = self.transports.get_mut(id.own) {
-                    transport.available_outgoing_bitrate_bps = remb.bitrate_bps;
+                    transport.bandwidth.estimator.on_remb(ctx.now, remb.bitrate_bps);
+                    self.on_bandwidth_feedback(id, ctx);
+                }
+            }
+            RtcpView::TransportFeedback(feedback) => {
+                if let Some(transport) = self.transports.get_mut(id.own) {
+                    transport.bandwidth.estimator.on_feedback(ctx.now, feedback);
+                    self.on_bandwidth_feedback(id, ctx);
                 }
             }
             RtcpView::ExtendedReport(report) => {
@@ -57,8 +64,7 @@ impl Router {
                     self.on_extended_report_block(id, &block, ctx);
                 }
             }
-            // What a source calls itself was signalled; that it leaves will be; the estimate of bandwidth by transport-wide
-            // feedback is not built yet.
+            // What a source calls itself was signalled; that it leaves will be.
             _ => {}
         }
     }
@@ -83,8 +89,11 @@ impl Router {
             let Some(own) = self.consumer_of(id, block.ssrc) else { continue };
             let Some(consumer) = self.consumers.get_mut(own) else { continue };
             let rtt = consumer.stream.on_receiver_report(ctx.now, &block);
-            if let (Some(rtt), Some(transport)) = (rtt, self.transports.get_mut(id.own)) {
-                transport.on_rtt(rtt);
+            if let Some(transport) = self.transports.get_mut(id.own) {
+                transport.bandwidth.estimator.on_loss_report(ctx.now, block.fraction_lost);
+                if let Some(rtt) = rtt {
+                    transport.on_rtt(ctx.now, rtt);
+                }
             }
             self.report_consumer_score(own, ctx);
         }
@@ -119,7 +128,7 @@ impl Router {
                     let units = now.wrapping_sub(dlrr.last_rr).wrapping_sub(dlrr.delay_since_last_rr);
                     let rtt = ntp::from_short_format(units);
                     if rtt < MAX_RTT {
-                        transport.on_rtt(rtt);
+                        transport.on_rtt(ctx.now, rtt);
                     }
                 }
             }

@@ -81,10 +81,9 @@ fn transport_stats(
         rtx_recv_bitrate: counters.rtx_received.rate_bps(now),
         rtx_bytes_sent: counters.rtx_sent.bytes,
         rtx_send_bitrate: counters.rtx_sent.rate_bps(now),
-        // Probing comes with the estimation of bandwidth.
-        probation_bytes_sent: 0,
-        probation_send_bitrate: 0,
-        available_outgoing_bitrate: Some(transport.available_outgoing_bitrate_bps),
+        probation_bytes_sent: counters.probation_sent.bytes,
+        probation_send_bitrate: counters.probation_sent.rate_bps(now),
+        available_outgoing_bitrate: Some(transport.bandwidth.estimator.estimate_bps()),
         available_incoming_bitrate: transport.remb.as_ref().and_then(|remb| remb.estimate_bps()),
         max_incoming_bitrate: transport.max_incoming_bitrate_bps,
     }

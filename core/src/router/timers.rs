@@ -48,6 +48,7 @@ impl Router {
         if transport.report_at.is_some_and(|at| at <= ctx.now) {
             self.send_reports(id, ctx);
         }
+        self.see_to_bandwidth(id, ctx);
         let deadline = self.media_deadline(id);
         if let Some(transport) = self.transports.get_mut(id.own) {
             transport.rearm(ctx.now, deadline, ctx.out);
@@ -213,7 +214,8 @@ impl Router {
                 encoding.stream.as_ref().and_then(|stream| stream.nack_deadline()),
             ]
         });
-        [feedback, remb, transport.report_at].into_iter().chain(streams).flatten().min()
+        let outgoing = transport.bandwidth.deadline();
+        [feedback, remb, transport.report_at, outgoing].into_iter().chain(streams).flatten().min()
     }
 }
 

@@ -155,6 +155,21 @@ impl Sfu {
         Ok(parameters)
     }
 
+    /// Limits the estimate of the bandwidth towards a client, in bits a second; `None`: no limit.
+    ///
+    /// Errors: a lowest above the highest; no such transport.
+    pub fn set_outgoing_bitrate_limits(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        min_bps: Option<u64>,
+        max_bps: Option<u64>,
+    ) -> Result<(), RequestError> {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_outgoing_bitrate_limits(id, min_bps, max_bps, &mut ctx)
+    }
+
     /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
     pub fn set_max_incoming_bitrate(
         &mut self,
@@ -287,12 +302,8 @@ impl Sfu {
         priority: u8,
     ) -> Result<(), RequestError> {
         self.advance(now);
-        let consumer = self.router_mut(id.router)?.consumer_mut(id)?;
-        if priority == 0 {
-            return Err(RequestError::invalid("priority must be 1 to 255"));
-        }
-        consumer.priority = priority;
-        Ok(())
+        let (router, mut ctx) = self.split(id.router)?;
+        router.set_priority(id, priority, &mut ctx)
     }
 
     /// Asks the producer's client for a keyframe, at most once per interval.

@@ -7,11 +7,12 @@
 //! * [`store`]: the packets of a received stream, one copy for all who send it on.
 //! * [`sequence_map`] and [`timestamp_map`]: a continuous outgoing stream out of one or several received ones.
 //! * [`send`]: counters, reports and answers to NACKs of a sent stream.
-//! * [`frame`]: what a packet is to the layers of its stream.
+//! * [`frame`] and [`layer_rates`]: what a packet is to the layers of its stream, and what each layer takes.
 //! * [`keyframe`], [`score`], [`rtx`]: requests for keyframes, the quality score, retransmission payloads.
 pub mod frame;
 pub mod jitter;
 pub mod keyframe;
+pub mod layer_rates;
 pub mod loss;
 pub mod nack;
 pub mod receive;

@@ -61,12 +61,7 @@ pub struct Origin<S> {
 impl<S: Copy + PartialEq> SequenceMap<S> {
     /// A map whose first output will be `first_out`. It maps nothing before the first [`Self::restart`].
     pub const fn new(first_out: u64) -> Self {
-        SequenceMap {
-            segments: VecDeque::new(),
-            run_length: 0,
-            next_in: 0,
-            next_out: first_out,
-        }
+        SequenceMap { segments: VecDeque::new(), run_length: 0, next_in: 0, next_out: first_out }
     }
 
     /// From here on the source is another, beginning at `first_in`: a new stream, or the same one after a pause. The next output is

@@ -169,11 +169,7 @@ impl PacketStore {
     }
 
     /// Reads anew what the packets behind this one are to the layers of the stream.
-    pub fn reread_behind(
-        &mut self,
-        ext_seq: u64,
-        mut read: impl FnMut(&StoredPacket<'_>) -> FrameInfo,
-    ) {
+    pub fn reread_behind(&mut self, ext_seq: u64, mut read: impl FnMut(&StoredPacket<'_>) -> FrameInfo) {
         for behind in ext_seq + 1..=self.highest.unwrap_or(0) {
             let Some(frame) = self.get(behind).map(|stored| read(&stored)) else { continue };
             let index = self.index(behind);

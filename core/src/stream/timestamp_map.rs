@@ -32,14 +32,16 @@ impl TimestampMap {
         TimestampMap { clock_rate, offset: 0, step: 0, known: heapless::Vec::new(), last: None }
     }
 
-    /// The source begins, or begins again, with a packet of this timestamp. Returns what is added to its timestamps from now on.
-    pub fn restart(&mut self, timestamp: u32, received_at: Instant) -> u32 {
+    /// The source begins, or (`goes_on`) is the same as before after a time in which nothing was sent, with a packet of this
+    /// timestamp. Returns what is added to its timestamps from now on.
+    pub fn restart(&mut self, timestamp: u32, received_at: Instant, goes_on: bool) -> u32 {
         let Some((last, last_at)) = self.last else { return self.offset };
         let continued = timestamp.wrapping_add(self.offset);
         let is_ahead = is_newer_timestamp(continued, last);
-        if !(is_ahead && self.is_near(continued, last, last_at, received_at)) {
-            let passed = self.passed(last_at, received_at);
-            (self.offset, self.step) = (last.wrapping_add(passed).wrapping_sub(timestamp), 0);
+        let tolerance = if goes_on { self.long() } else { self.clock_rate };
+        if !(is_ahead && distance(continued, self.expected(last, last_at, received_at)) <= tolerance) {
+            let expected = self.expected(last, last_at, received_at);
+            (self.offset, self.step) = (expected.wrapping_sub(timestamp), 0);
         }
         self.offset
     }
@@ -61,14 +63,14 @@ impl TimestampMap {
         let _ = self.known.push((from, own));
         let continued = aligned.map(|aligned| aligned.wrapping_add(own));
         let near = continued.filter(|continued| self.is_near(*continued, last, last_at, received_at));
-        let told = near.unwrap_or_else(|| last.wrapping_add(self.passed(last_at, received_at)));
+        let told = near.unwrap_or_else(|| self.expected(last, last_at, received_at));
         let known = self.known.iter().find(|(source, _)| *source == to);
         let known = known.map(|(_, offset)| timestamp.wrapping_add(*offset));
-        // Without reports the time of arrival is all there is, which an outage can put off by seconds.
-        let tolerance = if near.is_some() { self.clock_rate / 50 } else { self.clock_rate.saturating_mul(10) };
+        let tolerance = if near.is_some() { self.clock_rate / 50 } else { self.long() };
         let exact = known.filter(|known| distance(*known, told) <= tolerance).unwrap_or(told);
         // A picture that was captured before the last one sent must not go backwards.
-        self.step = if is_newer_timestamp(exact, last) { 0 } else { last.wrapping_add(1).wrapping_sub(exact) };
+        self.step =
+            if is_newer_timestamp(exact, last) { 0 } else { last.wrapping_add(1).wrapping_sub(exact) };
         self.offset = exact.wrapping_add(self.step).wrapping_sub(timestamp);
         self.offset
     }
@@ -106,8 +108,16 @@ impl TimestampMap {
 
     /// Whether an output is within a second of what is to be expected by the time that passed.
     fn is_near(&self, output: u32, last: u32, last_at: Instant, received_at: Instant) -> bool {
-        let expected = last.wrapping_add(self.passed(last_at, received_at));
-        distance(output, expected) <= self.clock_rate
+        distance(output, self.expected(last, last_at, received_at)) <= self.clock_rate
+    }
+
+    fn expected(&self, last: u32, last_at: Instant, received_at: Instant) -> u32 {
+        last.wrapping_add(self.passed(last_at, received_at))
+    }
+
+    /// By how much the time of arrival, where there is nothing else, may be wrong: outages put off by seconds.
+    fn long(&self) -> u32 {
+        self.clock_rate.saturating_mul(10)
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
     fn the_first_source_keeps_its_timestamps() {
         let start = Instant::now();
         let mut map = TimestampMap::new(90_000);
-        assert_eq!(map.restart(u32::MAX - 10, start), 0);
+        assert_eq!(map.restart(u32::MAX - 10, start, false), 0);
         assert_eq!(map.map(u32::MAX - 10, start), u32::MAX - 10);
         assert_eq!(map.map(2_990, start + 33 * MS), 2_990);
     }
@@ -137,7 +147,7 @@ mod tests {
         let mut map = TimestampMap::new(90_000);
         map.map(4_294_960_000, start);
         map.map(4_294_950_000, start + 5 * MS);
-        let offset = map.restart(1_000_000, start + 2_000 * MS);
+        let offset = map.restart(1_000_000, start + 2_000 * MS, false);
         assert_eq!(offset, map.offset());
         let first = 4_294_960_000u32.wrapping_add(180_000);
         assert_eq!(map.map(1_000_000, start + 2_000 * MS), first, "since the newest, not the last");
@@ -152,13 +162,11 @@ mod tests {
         map.map(1_000, start);
         // Two seconds of the source's clock, of which the network swallows or adds some.
         for late in [0, 80, 900] {
-            assert_eq!(map.restart(181_000, start + 2_000 * MS - late * MS), 0, "{late} ms");
+            assert_eq!(map.restart(181_000, start + 2_000 * MS - late * MS, false), 0, "{late} ms");
         }
-        assert_eq!(
-            map.restart(181_000, start + 3_100 * MS),
-            99_000,
-            "more than a second off is another clock"
-        );
+        let late = start + 3_100 * MS;
+        assert_eq!(map.clone().restart(181_000, late, true), 0, "an outage");
+        assert_eq!(map.restart(181_000, late, false), 99_000, "more than a second off is another clock");
     }
 
     #[test]
@@ -191,7 +199,7 @@ mod tests {
         let start = Instant::now();
         let mut map = TimestampMap::new(48_000);
         map.map(500, start);
-        map.restart(10, start);
+        map.restart(10, start, false);
         assert_eq!(map.map(10, start), 501);
     }
 }

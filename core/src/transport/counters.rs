@@ -26,6 +26,8 @@ pub struct TransportCounters {
     pub rtx_received: Traffic,
     /// Retransmissions sent.
     pub rtx_sent: Traffic,
+    /// Padding sent to probe for bandwidth.
+    pub probation_sent: Traffic,
 }
 
 impl Traffic {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::bandwidth::{OutgoingBandwidth, PacedPacket};
 use super::counters::TransportCounters;
 use super::streams::StreamTable;
 use crate::arena::Id;
@@ -16,7 +17,7 @@ use crate::event::{CloseReason, DtlsState, Event, IceState};
 use crate::ice::{BindingOutcome, DropReason, IceServer, Tuple, Verdict};
 use crate::id::{TransportId, tag};
 use crate::ortc::{self, ConsumerMids, DtlsParameters, IceCandidate, TransportCname};
-use crate::outbox::{Content, Outbox, QueuedPacket};
+use crate::outbox::{Outbox, QueuedPacket};
 use crate::srtp::cipher::CryptoProvider;
 use crate::srtp::{SrtpContexts, SrtpError, SrtpProfile};
 use crate::timer::TimerId;
@@ -24,6 +25,9 @@ use crate::wire::rtp;
 
 /// The time between two RTCP reports: mediasoup's for video. Varied by a quarter so that transports do not beat in step.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A timer is not set for a time that has come.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// What the round trip is taken to be before it is measured.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
@@ -65,8 +69,8 @@ pub struct WebRtcTransport {
     pub remb: Option<RembEstimator>,
     /// Limit of what the client may send.
     pub max_incoming_bitrate_bps: Option<u64>,
-    /// What the bandwidth towards the client is taken to be.
-    pub available_outgoing_bitrate_bps: u64,
+    /// The bandwidth towards the client.
+    pub bandwidth: OutgoingBandwidth,
     /// What it has carried.
     pub counters: TransportCounters,
     /// When the next reports are due.
@@ -146,7 +150,7 @@ impl WebRtcTransport {
             transport_sequence_id: 0,
             remb: None,
             max_incoming_bitrate_bps: None,
-            available_outgoing_bitrate_bps: params.available_outgoing_bitrate_bps,
+            bandwidth: OutgoingBandwidth::new(params.available_outgoing_bitrate_bps),
             counters: TransportCounters::default(),
             report_at: None,
             receiver_reference: None,
@@ -298,21 +302,39 @@ impl WebRtcTransport {
         });
     }
 
-    /// Queues a media packet, giving it its transport-wide number if it is to have one. Says whether there was room.
-    pub fn enqueue(&mut self, packet: &mut QueuedPacket, numbered: bool, out: &mut Outbox) -> bool {
+    /// Sends a media packet when its turn comes. `Some`: it is queued already, with its transport-wide number if it is to have
+    /// one.
+    pub fn send_paced(&mut self, now: Instant, paced: PacedPacket, out: &mut Outbox) -> Option<QueuedPacket> {
+        if self.bandwidth.may_send(now, paced.bytes) {
+            return self.enqueue(now, paced, out);
+        }
+        if self.queue.len() + self.bandwidth.waiting() >= self.max_queued_packets {
+            out.stats.dropped_queue_full += 1;
+            return None;
+        }
+        self.bandwidth.wait(paced);
+        self.wake_for_bandwidth(now, out);
+        None
+    }
+
+    /// Queues a media packet, giving it its transport-wide number if it is to have one; `None` when there is no room.
+    pub fn enqueue(&mut self, now: Instant, paced: PacedPacket, out: &mut Outbox) -> Option<QueuedPacket> {
         if self.queue.len() >= self.max_queued_packets {
             out.stats.dropped_queue_full += 1;
-            return false;
+            return None;
         }
+        let PacedPacket { mut packet, numbered, bytes } = paced;
         if numbered {
             packet.transport_sequence = self.next_transport_sequence;
             self.next_transport_sequence = self.next_transport_sequence.wrapping_add(1);
         }
+        let number = numbered.then_some(packet.transport_sequence);
+        self.bandwidth.on_sent(now, number, bytes, packet.is_probe);
         if self.queue.is_empty() {
             out.dirty.push_back(self.id);
         }
-        self.queue.push_back(*packet);
-        true
+        self.queue.push_back(packet);
+        Some(packet)
     }
 
     /// Takes the oldest queued packet.
@@ -323,6 +345,7 @@ impl WebRtcTransport {
     /// Drops what is queued for a consumer.
     pub fn drop_queued(&mut self, consumer: Id<tag::Consumer>) {
         self.queue.retain(|packet| packet.consumer != consumer);
+        self.bandwidth.drop_waiting(Some(consumer));
     }
 
     /// Seals a rendered packet in place; false when it could not be.
@@ -338,14 +361,15 @@ impl WebRtcTransport {
     }
 
     /// Counts a media packet that was queued.
-    pub fn count_sent(&mut self, now: Instant, content: Content, bytes: usize) {
-        self.counters.sent.add(now, bytes);
-        match content {
-            Content::Retransmission(_) | Content::EmptyRetransmission(_) => {
-                self.counters.rtx_sent.add(now, bytes);
-            }
-            Content::Payload | Content::Empty => self.counters.rtp_sent.add(now, bytes),
-        }
+    pub fn count_sent(&mut self, now: Instant, packet: &QueuedPacket, bytes: usize) {
+        let counters = &mut self.counters;
+        counters.sent.add(now, bytes);
+        let traffic = match packet {
+            _ if packet.is_probe => &mut counters.probation_sent,
+            _ if packet.content.is_retransmission() => &mut counters.rtx_sent,
+            _ => &mut counters.rtp_sent,
+        };
+        traffic.add(now, bytes);
     }
 
     /// Fires the timers of ICE and DTLS that are due.
@@ -370,6 +394,7 @@ impl WebRtcTransport {
         self.dtls.close();
         self.drain_dtls(now, out);
         self.queue.clear();
+        self.bandwidth.drop_waiting(None);
         out.timers.remove(self.timer);
     }
 
@@ -382,10 +407,16 @@ impl WebRtcTransport {
         }
     }
 
+    /// Makes sure that the timer fires when the bandwidth is to be seen to next.
+    pub fn wake_for_bandwidth(&mut self, now: Instant, out: &mut Outbox) {
+        let deadline = self.bandwidth.deadline();
+        self.wake_by(deadline.map(|at| if at > now { at } else { now + SHORTEST_SLEEP }), out);
+    }
+
     /// Sets the timer anew after it has fired; never for a time that has come already.
     pub fn rearm(&mut self, now: Instant, media_deadline: Option<Instant>, out: &mut Outbox) {
         let own = [self.ice.deadline(), self.dtls.deadline(), self.connect_by, media_deadline];
-        self.wake_at = own.into_iter().flatten().min().map(|at| at.max(now + Duration::from_millis(1)));
+        self.wake_at = own.into_iter().flatten().min().map(|at| at.max(now + SHORTEST_SLEEP));
         out.timers.set(self.timer, self.wake_at);
     }
 
@@ -398,7 +429,8 @@ impl WebRtcTransport {
     }
 
     /// Takes a measured round trip.
-    pub fn on_rtt(&mut self, rtt: Duration) {
+    pub fn on_rtt(&mut self, now: Instant, rtt: Duration) {
+        self.bandwidth.estimator.on_rtt(now, rtt);
         // RFC 6298's smoothing.
         self.rtt = Some(self.rtt.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
     }

@@ -93,12 +93,7 @@ pub fn sequence_map(data: &[u8]) {
     let mut input = Choices::from_bytes(data);
     let first_out = u64::from(input.u16());
     let mut map = SequenceMap::new(first_out);
-    let mut model = Model {
-        run: None,
-        next_out: first_out,
-        segments: Vec::new(),
-        given: BTreeMap::new(),
-    };
+    let mut model = Model { run: None, next_out: first_out, segments: Vec::new(), given: BTreeMap::new() };
     let mut came: BTreeSet<u64> = BTreeSet::new();
     while !input.is_exhausted() {
         let action = input.range(0, 16);

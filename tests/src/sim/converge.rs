@@ -91,7 +91,10 @@ fn first_on_wrong_layers(world: &CallWorld) -> Option<String> {
                 judge.model.may_flow(consumer).then_some(consumer)
             });
             let (Some(model), Some(outgoing)) = (model, outgoing.get(&track)) else { continue };
-            if !outgoing.is_live() || liars.contains(&owner(track)) || !incoming.receiver.track().codec.is_video() {
+            if !outgoing.is_live()
+                || liars.contains(&owner(track))
+                || !incoming.receiver.track().codec.is_video()
+            {
                 continue;
             }
             let (expected, found) = (expected_layers(model, outgoing), incoming.receiver.current_layers());
@@ -111,9 +114,11 @@ fn first_on_wrong_layers(world: &CallWorld) -> Option<String> {
 /// The best that is sent within what is preferred, or if there is nothing within it, the least above it.
 fn expected_layers(consumer: &ConsumerModel, outgoing: &Outgoing) -> Option<CurrentLayers> {
     let track = outgoing.sender.track();
-    let (spatial, temporal) = (consumer.preferred.0.unwrap_or(u8::MAX), consumer.preferred.1.unwrap_or(u8::MAX));
+    let (spatial, temporal) =
+        (consumer.preferred.0.unwrap_or(u8::MAX), consumer.preferred.1.unwrap_or(u8::MAX));
     let rates = outgoing.sender.encoding_rates_bps();
-    let live: Vec<u8> = (0..).zip(rates).filter(|(_, rate_bps)| *rate_bps > 0).map(|(index, _)| index).collect();
+    let live: Vec<u8> =
+        (0..).zip(rates).filter(|(_, rate_bps)| *rate_bps > 0).map(|(index, _)| index).collect();
     let within = live.iter().rev().find(|encoding| **encoding <= spatial);
     let encoding = *within.or(live.first())?;
     let layers = track.encodings[usize::from(encoding)].layers;
@@ -129,4 +134,3 @@ fn expected_layers(consumer: &ConsumerModel, outgoing: &Outgoing) -> Option<Curr
 pub(super) fn is_fresh(incoming: &Incoming, now: Instant) -> bool {
     incoming.receiver.last_decoded_at().is_some_and(|at| at + FRESH >= now)
 }
-

@@ -3,6 +3,9 @@ use super::{FrameId, Packet, Violation};
 use crate::peer::media::frame::{Marks, PictureNumbers};
 use crate::peer::media::track::{Codec, TrackSpec};
 
+/// A millisecond of video.
+const MAX_PUSH: u32 = 90;
+
 /// Judges packets in the order of their sequence numbers.
 #[derive(Debug)]
 pub(super) struct OrderRules {
@@ -32,7 +35,14 @@ struct Before {
 impl OrderRules {
     pub(super) fn new(track: &TrackSpec) -> Self {
         let spatial_layers = track.encodings.first().map_or(1, |encoding| encoding.layers.spatial);
-        OrderRules { codec: track.codec, spatial_layers, before: None, gap: false, filled: false, restarts: 0 }
+        OrderRules {
+            codec: track.codec,
+            spatial_layers,
+            before: None,
+            gap: false,
+            filled: false,
+            restarts: 0,
+        }
     }
 
     /// What comes next does not follow what was before.
@@ -65,7 +75,7 @@ impl OrderRules {
         if !gap {
             self.check_follows(&before, &now, restarted)?;
         }
-        check_timestamps(&before, &now, restarted)?;
+        check_timestamps(&before, &now, restarted, gap)?;
         if !gap && !filled && !restarted && !before.marks.same_picture(&marks) {
             self.check_picture_numbers(&before, &now)?;
         }
@@ -176,7 +186,7 @@ fn frames_apart(before: &Marks, now: &Marks, spatial_layers: u8) -> u16 {
 }
 
 /// One timestamp for a picture; within an encoding they go on as the capture times; over a switch they grow.
-fn check_timestamps(before: &Before, now: &Before, restarted: bool) -> Result<(), Violation> {
+fn check_timestamps(before: &Before, now: &Before, restarted: bool, gap: bool) -> Result<(), Violation> {
     let frame = FrameId::of(&now.marks);
     let (last, found) = (before.packet.timestamp, now.packet.timestamp);
     if before.marks.same_picture(&now.marks) {
@@ -184,7 +194,9 @@ fn check_timestamps(before: &Before, now: &Before, restarted: bool) -> Result<()
     }
     if before.marks.encoding == now.marks.encoding && !restarted {
         let expected = now.marks.capture.wrapping_add(before.timestamp_offset);
-        return if found == expected {
+        // In a gap another encoding may have been there, and pushed this one on a little so that time does not go backwards.
+        let pushed_by = found.wrapping_sub(expected);
+        return if pushed_by == 0 || gap && pushed_by <= MAX_PUSH {
             Ok(())
         } else {
             Err(Violation::TimestampDrift { frame, expected, found })

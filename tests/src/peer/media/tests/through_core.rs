@@ -85,8 +85,7 @@ impl Server {
         let Reception::Stored(stored) = reception else { return Vec::new() };
         let was_sending = self.consumer.is_sending(encoding as u8);
         let (consumer, producer) = (&mut self.consumer, &self.producer);
-        let mut queued: Vec<QueuedPacket> =
-            consumer.forward(now, &stored, producer, 0).into_iter().collect();
+        let mut queued: Vec<QueuedPacket> = consumer.forward(now, &stored, producer, 0).into_iter().collect();
         if !was_sending && !queued.is_empty() {
             let later = producer.encodings[encoding].stored_after(&stored);
             queued.extend(later.filter_map(|later| consumer.forward(now, &later, producer, 0)));
@@ -176,8 +175,10 @@ fn run(track: &TrackSpec, seed: u64, paths: [Path; 2], steps: u32) -> (RtpReceiv
             receiver.set_active(now, !paused);
         }
         if step % 230 == 229 && step + HEALED_STEPS < steps {
-            let layers =
-                ConsumerLayers { spatial_layer: random.below(3) as u8, temporal_layer: Some(random.below(3) as u8) };
+            let layers = ConsumerLayers {
+                spatial_layer: random.below(3) as u8,
+                temporal_layer: Some(random.below(3) as u8),
+            };
             server.consumer.selection.prefer(layers);
             let layers = server.consumer.selection.preferred();
             server.consumer.selection.set_target(Some(layers));

@@ -1,0 +1,252 @@
+//! The bandwidth towards a client: its estimate, the pacer behind it, and when to share it out anew.
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::arena::Id;
+use crate::bwe::estimate::{BandwidthEstimator, BitrateLimits, Probe};
+use crate::bwe::pacer::Pacer;
+use crate::id::tag;
+use crate::outbox::QueuedPacket;
+
+/// The estimate is never lower, in bits a second.
+const MIN_BPS: u64 = 30_000;
+
+/// The time between two share-outs that nobody asked for: rates of layers change by themselves.
+const ALLOCATION_INTERVAL: Duration = Duration::from_millis(500);
+
+/// And between two that a changed estimate asks for.
+const MIN_ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A change of the estimate by this many percent is worth a share-out.
+const NOTABLE_PERCENT: u64 = 3;
+
+/// The time between two reports of the estimate.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a client tells of what arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BandwidthFeedback {
+    /// When each packet came (transport-wide congestion control).
+    TransportWide,
+    /// What it takes its bandwidth to be (REMB).
+    Estimate,
+}
+
+/// A packet that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct PacedPacket {
+    /// The packet; its transport-wide number and send time are not decided yet.
+    pub packet: QueuedPacket,
+    /// Whether it gets a transport-wide number.
+    pub numbered: bool,
+    /// Its size on the wire.
+    pub bytes: usize,
+}
+
+/// The bandwidth towards one client.
+#[derive(Debug)]
+pub struct OutgoingBandwidth {
+    /// Its estimate.
+    pub estimator: BandwidthEstimator,
+    /// How the client tells of it; `None`: nothing is known of the path, and all is sent.
+    feedback: Option<BandwidthFeedback>,
+    limits: BitrateLimits,
+    pacer: Pacer,
+    waiting: VecDeque<PacedPacket>,
+    waiting_bytes: usize,
+    /// When the first that waits may leave.
+    release_at: Option<Instant>,
+    allocate_at: Option<Instant>,
+    /// Time of the last share-out, and the estimate that was shared.
+    allocated: Option<(Instant, u64)>,
+    /// What the consumers would take if the path carried it.
+    wanted_bps: u64,
+    reported: Option<(Instant, BandwidthReport)>,
+}
+
+/// What is told of the estimate: mediasoup's `bwe` trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BandwidthReport {
+    /// What the consumers would take.
+    pub desired_bps: u64,
+    /// That, within the limits.
+    pub effective_desired_bps: u64,
+    /// The estimate.
+    pub available_bps: u64,
+}
+
+impl OutgoingBandwidth {
+    /// Nothing is known yet but where to start.
+    pub fn new(start_bps: u64) -> Self {
+        let limits = BitrateLimits { start_bps, min_bps: MIN_BPS, max_bps: None };
+        OutgoingBandwidth {
+            estimator: BandwidthEstimator::new(limits),
+            feedback: None,
+            limits,
+            pacer: Pacer::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            release_at: None,
+            allocate_at: None,
+            allocated: None,
+            wanted_bps: 0,
+            reported: None,
+        }
+    }
+
+    /// The client can tell; what it can tell best counts.
+    pub fn enable(&mut self, feedback: BandwidthFeedback) {
+        if self.feedback != Some(BandwidthFeedback::TransportWide) {
+            self.feedback = Some(feedback);
+        }
+    }
+
+    /// Sets the lowest and the highest estimate, in bits a second.
+    pub fn set_limits(&mut self, now: Instant, min_bps: Option<u64>, max_bps: Option<u64>) {
+        self.limits = BitrateLimits { min_bps: min_bps.unwrap_or(MIN_BPS), max_bps, ..self.limits };
+        self.estimator.set_limits(now, self.limits);
+        self.allocate_at = Some(now);
+    }
+
+    /// The lowest estimate, where it was set, and the highest.
+    pub fn limits(&self) -> (Option<u64>, Option<u64>) {
+        (Some(self.limits.min_bps).filter(|min_bps| *min_bps != MIN_BPS), self.limits.max_bps)
+    }
+
+    /// What there is to be shared; `None`: no limit is known.
+    pub fn available_bps(&self) -> Option<u64> {
+        self.feedback.map(|_| self.estimator.estimate_bps())
+    }
+
+    /// How the client tells of it.
+    pub fn feedback(&self) -> Option<BandwidthFeedback> {
+        self.feedback
+    }
+
+    /// Whether a packet leaves at once; else it has to wait ([`Self::wait`]).
+    pub fn may_send(&mut self, now: Instant, bytes: usize) -> bool {
+        if self.feedback.is_none() {
+            return true;
+        }
+        if !self.waiting.is_empty() {
+            return false;
+        }
+        self.pacer.set_rate(self.estimator.estimate_bps());
+        match self.pacer.release(now, bytes, bytes) {
+            Ok(()) => true,
+            Err(at) => {
+                self.release_at = Some(at);
+                false
+            }
+        }
+    }
+
+    /// Lets a packet wait for its turn.
+    pub fn wait(&mut self, packet: PacedPacket) {
+        self.waiting_bytes += packet.bytes;
+        self.waiting.push_back(packet);
+    }
+
+    /// The next packet whose turn has come.
+    pub fn release(&mut self, now: Instant) -> Option<PacedPacket> {
+        let first = *self.waiting.front()?;
+        self.pacer.set_rate(self.estimator.estimate_bps());
+        match self.pacer.release(now, first.bytes, self.waiting_bytes) {
+            Ok(()) => {
+                self.waiting_bytes -= first.bytes;
+                self.waiting.pop_front();
+                self.release_at = if self.waiting.is_empty() { None } else { Some(now) };
+                Some(first)
+            }
+            Err(at) => {
+                self.release_at = Some(at);
+                None
+            }
+        }
+    }
+
+    /// Drops what waits of one consumer, or with `None` everything.
+    pub fn drop_waiting(&mut self, consumer: Option<Id<tag::Consumer>>) {
+        self.waiting.retain(|waiting| consumer.is_some_and(|consumer| waiting.packet.consumer != consumer));
+        self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
+        if self.waiting.is_empty() {
+            self.release_at = None;
+        }
+    }
+
+    /// How many packets wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A packet leaves. `number`: its transport-wide number.
+    pub fn on_sent(&mut self, now: Instant, number: Option<u16>, bytes: usize, is_padding: bool) {
+        if self.feedback.is_none() {
+            return;
+        }
+        if is_padding {
+            self.pacer.on_sent_unpaced(now, bytes);
+        }
+        match number {
+            Some(number) => self.estimator.on_sent(now, number, bytes, self.estimator.current_probe()),
+            None => self.estimator.on_sent_unnumbered(now, bytes),
+        }
+    }
+
+    /// Padding to send now.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
+        self.feedback.and_then(|_| self.estimator.poll_probe(now))
+    }
+
+    /// The estimate may have changed, or (`asked`) the consumers have: sees to it that it is shared out anew.
+    pub fn note_change(&mut self, now: Instant, asked: bool) {
+        let earliest = match self.allocated {
+            Some((at, _)) if !asked => at + MIN_ALLOCATION_INTERVAL,
+            _ => now,
+        };
+        let (estimate_bps, shared_bps) =
+            (self.estimator.estimate_bps(), self.allocated.map_or(0, |(_, bps)| bps));
+        let is_notable = estimate_bps.abs_diff(shared_bps) * 100 > shared_bps * NOTABLE_PERCENT;
+        if asked || is_notable {
+            let at = earliest.max(now);
+            self.allocate_at = Some(self.allocate_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
+    /// Whether it is to be shared out now.
+    pub fn is_allocation_due(&self, now: Instant) -> bool {
+        self.allocate_at.is_some_and(|at| at <= now)
+    }
+
+    /// It was shared out; the consumers would take `wanted_bps`. `again`: there is something to choose, so that it is to be looked
+    /// at now and then.
+    pub fn on_allocated(&mut self, now: Instant, wanted_bps: u64, again: bool) {
+        self.wanted_bps = wanted_bps;
+        self.estimator.set_wanted(now, wanted_bps);
+        self.allocated = Some((now, self.estimator.estimate_bps()));
+        self.allocate_at = (again && self.feedback.is_some()).then(|| now + ALLOCATION_INTERVAL);
+    }
+
+    /// What is to be told of the estimate now.
+    pub fn report(&mut self, now: Instant) -> Option<BandwidthReport> {
+        let available_bps = self.available_bps()?;
+        let report = BandwidthReport {
+            desired_bps: self.wanted_bps,
+            effective_desired_bps: self.wanted_bps.min(self.limits.max_bps.unwrap_or(u64::MAX)),
+            available_bps,
+        };
+        let is_due =
+            |(at, before): (Instant, BandwidthReport)| now >= at + REPORT_INTERVAL && before != report;
+        let due = self.reported.is_none_or(is_due);
+        due.then(|| {
+            self.reported = Some((now, report));
+            report
+        })
+    }
+
+    /// When to see to it next.
+    pub fn deadline(&self) -> Option<Instant> {
+        let estimator = self.feedback.and_then(|_| self.estimator.deadline());
+        [estimator, self.release_at, self.allocate_at].into_iter().flatten().min()
+    }
+}
