@@ -83,6 +83,8 @@ fn drain(server: &mut Server, socket: &UdpSocket) -> io::Result<Instant> {
             Output::Response { response, .. } => println!("{} {}", response.status, response.body),
             Output::Event(event) => eprintln!("{event:?}"),
             Output::Message { .. } | Output::Close { .. } => {}
+            // Of ports of their own, which were not asked for.
+            Output::Listen { .. } | Output::Unlisten { .. } => {}
             Output::Timeout(deadline) => {
                 return Ok(deadline.at.unwrap_or_else(|| Instant::now() + Duration::from_secs(1)));
             }

@@ -1,4 +1,5 @@
 //! What an embedder sets: addresses, certificate, and a limit for everything that can grow.
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,43 @@ pub struct ListenAddress {
     pub local: SocketAddr,
     /// The address to put into ICE candidates instead, for hosts behind a 1:1 NAT.
     pub announced: Option<IpAddr>,
+}
+
+/// Ports from which transports get one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    min: u16,
+    max: u16,
+}
+
+impl PortRange {
+    /// The ports `min` to `max`, both included; `None` if there is none between them, or `min` is 0.
+    pub fn new(min: u16, max: u16) -> Option<PortRange> {
+        (0 < min && min <= max).then_some(PortRange { min, max })
+    }
+
+    /// The lowest.
+    pub fn min(self) -> u16 {
+        self.min
+    }
+
+    /// The highest.
+    pub fn max(self) -> u16 {
+        self.max
+    }
+
+    /// The port so many behind the lowest, if it is one of them.
+    pub fn nth(self, index: usize) -> Option<u16> {
+        let port = u16::try_from(index).ok().and_then(|index| self.min.checked_add(index));
+        port.filter(|port| *port <= self.max)
+    }
+}
+
+/// `40000 to 40999`.
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.min, self.max)
+    }
 }
 
 /// The certificate of the DTLS endpoint.
@@ -37,6 +75,10 @@ pub enum CertificateSource {
 pub struct Config {
     /// The addresses offered as ICE candidates, most preferred first.
     pub listen: Vec<ListenAddress>,
+    /// Gives each transport a port of its own out of this range, at each IP address of [`Config::listen`], whose ports then do not
+    /// count. The runtime is told by [`Output::Listen`](crate::sfu::Output::Listen) to bind it, and by
+    /// [`Output::Unlisten`](crate::sfu::Output::Unlisten) to close it. `None`: all transports share the listen addresses.
+    pub transport_ports: Option<PortRange>,
     /// The certificate for DTLS.
     pub certificate: CertificateSource,
     /// Another implementation of DTLS, with a certificate of its own (simulations, replay); by default `dimpl` on aws-lc-rs.
@@ -81,6 +123,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             listen: Vec::new(),
+            transport_ports: None,
             certificate: CertificateSource::Generated,
             dtls_backend: None,
             srtp_crypto: Arc::new(AwsLcRs),

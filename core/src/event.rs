@@ -47,6 +47,8 @@ pub enum CloseReason {
     DtlsClosed,
     /// The DTLS handshake failed.
     DtlsFailed,
+    /// The port that it was to have for itself could not be bound.
+    ListenFailed,
     /// The transport that held it was closed.
     TransportClosed,
     /// The producer that it consumed was closed.

@@ -142,6 +142,10 @@ pub struct SfuStats {
     pub consumers: u64,
     /// Remote addresses known now.
     pub tuples: u64,
+    /// Ports that transports have for themselves now.
+    pub transport_ports: u64,
+    /// Ports of transports that could not be bound.
+    pub listens_failed: u64,
     /// Datagrams received.
     pub datagrams_received: u64,
     /// Bytes received.

@@ -59,7 +59,7 @@ pub fn start(settings: &Settings) -> Result<Handle, StartError> {
         threads: Vec::new(),
     };
     for worker in bound.workers {
-        handle.rtc_addresses.extend(worker.sockets().iter().map(|socket| socket.local()));
+        handle.rtc_addresses.extend(worker.sockets().addresses());
         let (sender, signals) = channel::bounded(MAX_QUEUED_SIGNALS);
         handle.workers.push(sender);
         let name = format!("worker {}", worker.index());

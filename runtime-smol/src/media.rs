@@ -1,14 +1,13 @@
 //! The media loop: one thread, one worker, its sockets, its timer and its signals.
+use std::fs::File;
 use std::future::{Future as _, poll_fn};
 use std::io;
-use std::net::UdpSocket;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
-use sansfu_runtime::{MediaSocket, Signal, Worker};
+use sansfu_runtime::{Signal, Worker};
 use smol::channel::{Receiver, TryRecvError};
 
 /// Signals taken before media has its turn again.
@@ -24,11 +23,12 @@ pub(crate) fn run(worker: Worker, signals: &Receiver<Signal>) {
 }
 
 async fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()> {
-    let readiness = worker.sockets().iter().map(MediaSocket::readiness).map(Async::new_nonblocking);
-    let readiness = readiness.collect::<io::Result<Vec<_>>>()?;
+    // Sockets come and go; the poller that has them all is one descriptor, and can be waited for like a socket.
+    let readiness = Async::new_nonblocking(File::from(worker.sockets().readiness()?))?;
     let mut deadline = worker.drain();
     let mut signal = None;
     loop {
+        worker.wait(Some(Duration::ZERO))?;
         let more_datagrams = worker.receive();
         let stop = take_signals(&mut worker, signal.take(), signals);
         worker.expire(deadline);
@@ -62,17 +62,15 @@ fn take_signals(worker: &mut Worker, first: Option<Signal>, signals: &Receiver<S
 
 /// Waits for a datagram, a signal (which is returned) or the deadline.
 async fn wait(
-    readiness: &[Async<Arc<UdpSocket>>],
+    readiness: &Async<File>,
     signals: &Receiver<Signal>,
     deadline: Option<Instant>,
 ) -> io::Result<Option<Signal>> {
     let mut signal = pin!(signals.recv());
     let mut timer = deadline.map_or_else(Timer::never, Timer::at);
     poll_fn(|context| {
-        for socket in readiness {
-            if let Poll::Ready(result) = socket.poll_readable(context) {
-                return Poll::Ready(result.map(|()| None));
-            }
+        if let Poll::Ready(result) = readiness.poll_readable(context) {
+            return Poll::Ready(result.map(|()| None));
         }
         if let Poll::Ready(result) = signal.as_mut().poll(context) {
             return Poll::Ready(Ok(Some(result.unwrap_or(Signal::Stop))));

@@ -67,12 +67,11 @@ pub fn start(settings: &Settings) -> Result<Handle, StartError> {
         threads: Vec::new(),
     };
     for worker in bound.workers {
-        handle.rtc_addresses.extend(worker.sockets().iter().map(|socket| socket.local()));
+        handle.rtc_addresses.extend(worker.sockets().addresses());
         let (sender, signals) = mpsc::sync_channel(MAX_QUEUED_SIGNALS);
-        let poller = Arc::new(Poller::new().map_err(failed)?);
-        handle.workers.push(WorkerSender { signals: sender, poller: poller.clone() });
+        handle.workers.push(WorkerSender { signals: sender, poller: worker.sockets().poller() });
         let name = format!("worker {}", worker.index());
-        handle.spawn(&name, move || media::run(worker, &signals, poller)).map_err(failed)?;
+        handle.spawn(&name, move || media::run(worker, &signals)).map_err(failed)?;
     }
     let shared = front_end::Shared::new(settings, handle.workers.clone(), bound.counters);
     let (poller, stopper) = (handle.front_end.clone(), handle.stopper.clone());

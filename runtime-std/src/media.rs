@@ -1,12 +1,9 @@
 //! The media loop: one thread, one worker, its sockets, its timer and its signals.
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
 
-use polling::Poller;
-use sansfu_runtime::{MediaSocket, Signal, Worker};
-
-use crate::readiness::Readiness;
+use sansfu_runtime::{Signal, Worker};
 
 /// Signals taken before media has its turn again.
 const MAX_SIGNALS_PER_TURN: usize = 64;
@@ -22,28 +19,28 @@ enum Taken {
 }
 
 /// Runs a worker until it is told to stop, or nobody can tell it anything any more.
-pub(crate) fn run(worker: Worker, signals: &Receiver<Signal>, poller: Arc<Poller>) {
+pub(crate) fn run(worker: Worker, signals: &Receiver<Signal>) {
     let index = worker.index();
-    if let Err(error) = turns(worker, signals, poller) {
+    if let Err(error) = turns(worker, signals) {
         // Without readiness there is no media: the whole server ends.
         panic!("worker {index} cannot wait for its sockets: {error}");
     }
 }
 
-fn turns(mut worker: Worker, signals: &Receiver<Signal>, poller: Arc<Poller>) -> io::Result<()> {
-    let sockets = worker.sockets().iter().map(MediaSocket::readiness).collect();
-    let mut readiness = Readiness::new(poller, sockets)?;
+fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()> {
     let mut deadline = worker.drain();
     loop {
-        let more_datagrams = worker.receive();
+        worker.receive();
         let taken = take_signals(&mut worker, signals);
         worker.expire(deadline);
         deadline = worker.drain();
         match taken {
             Taken::Stop => return Ok(()),
-            // A signal sent from here on wakes the poller.
-            Taken::All if !more_datagrams => readiness.wait(deadline)?,
-            _ => {}
+            // A signal sent from here on wakes it, and so does a socket that has more.
+            Taken::All => {
+                worker.wait(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))?;
+            }
+            Taken::Some => worker.wait(Some(Duration::ZERO))?,
         }
     }
 }

@@ -157,6 +157,9 @@ impl Load {
                     sent.bytes += transmit.payload.len();
                 }
                 Output::Event(_) => {}
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(_) => return sent,
             }
         }

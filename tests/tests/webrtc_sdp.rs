@@ -112,6 +112,9 @@ impl World {
         }
         loop {
             match self.sfu.poll_output() {
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(_) => return busy,
                 Output::Event(_) => {}
                 Output::Transmit(transmit) => {

@@ -1,5 +1,8 @@
 //! What goes into a `Server` and what comes out.
+use std::net::SocketAddr;
+
 use crate::event::Event;
+use crate::id::TransportId;
 pub use crate::room::SessionId;
 pub use crate::sfu::{Datagram, Deadline, Protocol, Transmit};
 
@@ -14,6 +17,13 @@ pub struct ExchangeId(pub u64);
 pub enum Input<'a> {
     /// A datagram came.
     Datagram(Datagram<'a>),
+    /// The socket of an [`Output::Listen`] could not be bound.
+    ListenFailed {
+        /// The transport.
+        transport_id: TransportId,
+        /// The address.
+        local: SocketAddr,
+    },
     /// The time of the last [`Output::Timeout`] has come. Harmless when it has not.
     Timeout,
     /// A WebSocket was accepted ([`Route::WebSocket`](super::edge::Route::WebSocket)).
@@ -51,6 +61,19 @@ pub enum Input<'a> {
 pub enum Output<'a> {
     /// Send this.
     Transmit(Transmit<'a>),
+    /// Bind a socket to this address and receive on it; if that fails: [`Input::ListenFailed`]. Only with
+    /// [`Config::transport_ports`](crate::config::Config::transport_ports).
+    Listen {
+        /// The transport whose it is.
+        transport_id: TransportId,
+        /// The address.
+        local: SocketAddr,
+    },
+    /// Close the socket of this address, if it was bound.
+    Unlisten {
+        /// The address.
+        local: SocketAddr,
+    },
     /// Send a text frame. The frames of a session are in order.
     Message {
         /// The WebSocket.

@@ -95,13 +95,17 @@ impl Server {
                 self.sfu.handle_input(now, sfu::Input::Datagram(datagram));
                 return self.settle(now);
             }
+            Input::ListenFailed { transport_id, local } => {
+                self.sfu.handle_input(now, sfu::Input::ListenFailed { transport_id, local });
+                return self.settle(now);
+            }
             other => other,
         };
         // The timers of the media machine come first, whatever the input is.
         self.sfu.handle_input(now, sfu::Input::Timeout);
         self.settle(now);
         match input {
-            Input::Datagram(_) | Input::Timeout => return,
+            Input::Datagram(_) | Input::ListenFailed { .. } | Input::Timeout => return,
             Input::Opened { session, room_id, peer_id } => {
                 self.rooms.opened(&mut self.sfu, now, session, room_id, peer_id);
             }
@@ -132,6 +136,8 @@ impl Server {
         }
         match self.sfu.poll_output() {
             sfu::Output::Transmit(transmit) => Output::Transmit(transmit),
+            sfu::Output::Listen { transport_id, local } => Output::Listen { transport_id, local },
+            sfu::Output::Unlisten { local } => Output::Unlisten { local },
             sfu::Output::Event(event) => Output::Event(event),
             sfu::Output::Timeout(deadline) => Output::Timeout(earlier(deadline, self.rooms.next_deadline())),
         }

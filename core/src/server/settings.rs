@@ -12,10 +12,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::ServerConfig;
-use crate::config::{CertificateSource, Config, ListenAddress};
+use crate::config::{CertificateSource, Config, ListenAddress, PortRange};
 use crate::ortc::RtpCodecCapability;
 use crate::room::Limits;
 use flags::{FLAGS, Flag};
+
+/// The lowest port that a range may have: those below are for system services (RFC 6335 section 6).
+const LOWEST_RTC_PORT: u16 = 1024;
+
+/// mediasoup's `rtcMinPort`.
+const DEFAULT_RTC_MIN_PORT: u16 = 10000;
+
+/// mediasoup's `rtcMaxPort`.
+const DEFAULT_RTC_MAX_PORT: u16 = 59999;
 
 /// What a command line asks for.
 #[derive(Debug, Clone)]
@@ -39,6 +48,11 @@ pub struct Settings {
     pub rtc_ipv6: RtcAddresses<Ipv6Addr>,
     /// The UDP port of worker 0; worker i has this port plus i. 40000; 0: any free ones.
     pub rtc_port: u16,
+    /// With this or [`Settings::rtc_max_port`] each transport has a UDP port of its own instead of one of those above: the lowest,
+    /// 1024 or higher; 10000 if only the highest is given.
+    pub rtc_min_port: Option<u16>,
+    /// The highest; 59999 if only the lowest is given.
+    pub rtc_max_port: Option<u16>,
     /// The address that clients are told instead of the IPv4 ones, for hosts behind a 1:1 NAT.
     pub rtc_announced_ipv4: Option<Ipv4Addr>,
     /// The address that clients are told instead of the IPv6 ones.
@@ -170,6 +184,8 @@ impl Default for Settings {
             rtc_ipv4: RtcAddresses::Auto,
             rtc_ipv6: RtcAddresses::Auto,
             rtc_port: 40000,
+            rtc_min_port: None,
+            rtc_max_port: None,
             rtc_announced_ipv4: None,
             rtc_announced_ipv6: None,
             num_workers: None,
@@ -247,6 +263,34 @@ impl Settings {
         })
     }
 
+    /// The ports for the transports of one of `workers`: an even share, from an even port to an odd one, as mediasoup has it.
+    /// `None`: transports share the port of [`Settings::rtc_port_of`].
+    ///
+    /// Errors: a wrong range, or one that is too small for so many workers.
+    pub fn rtc_ports_of(&self, worker: usize, workers: usize) -> Result<Option<PortRange>, SettingsError> {
+        if self.rtc_min_port.is_none() && self.rtc_max_port.is_none() {
+            return Ok(None);
+        }
+        let min = self.rtc_min_port.unwrap_or(DEFAULT_RTC_MIN_PORT);
+        let max = self.rtc_max_port.unwrap_or(DEFAULT_RTC_MAX_PORT);
+        if min < LOWEST_RTC_PORT || max < min {
+            return Err(SettingsError::new(format!(
+                "--rtc-min-port {min} to --rtc-max-port {max} is no range of ports from {LOWEST_RTC_PORT} on"
+            )));
+        }
+        let first = usize::from(min).next_multiple_of(2);
+        let pairs = (usize::from(max) + 1).saturating_sub(first) / 2;
+        let port_of = |worker: usize| first + 2 * (pairs * worker / workers.max(1));
+        let (start, end) = (port_of(worker), port_of(worker + 1));
+        let range = u16::try_from(start).ok().zip(u16::try_from(end.saturating_sub(1)).ok());
+        match range.and_then(|(start, end)| PortRange::new(start, end)) {
+            Some(range) => Ok(Some(range)),
+            None => Err(SettingsError::new(format!(
+                "--rtc-min-port {min} to --rtc-max-port {max} leaves no two ports for worker {worker}"
+            ))),
+        }
+    }
+
     /// Reads the files that are named, by `read`.
     ///
     /// Errors: a file that cannot be read, or is not what it should be.
@@ -294,7 +338,10 @@ impl Settings {
         if self.rtc_ipv6 == RtcAddresses::Off && self.rtc_announced_ipv6.is_some() {
             return Err(SettingsError::new("--rtc-announced-ipv6 is of no use while --rtc-ipv6 is off"));
         }
-        self.rtc_port_of(self.num_workers.unwrap_or(1) - 1).map(|_| ())
+        let workers = self.num_workers.unwrap_or(1);
+        // With the fewest pairs of ports is the first.
+        self.rtc_ports_of(0, workers)?;
+        self.rtc_port_of(workers.saturating_sub(1)).map(|_| ())
     }
 }
 

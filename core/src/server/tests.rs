@@ -82,6 +82,9 @@ impl World {
         loop {
             match self.server.poll_output() {
                 Output::Transmit(_) => {}
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Message { session, text } => {
                     assert!(!self.closed.contains_key(&session), "nothing comes behind a close");

@@ -1,7 +1,10 @@
 //! Inputs in, outputs out.
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::ports::SocketOrder;
 use super::{Datagram, Deadline, Input, Output, Sfu, Transmit};
+use crate::event::CloseReason;
 use crate::ice::{Tuple, peek_username};
 use crate::id::TransportId;
 use crate::outbox::Run;
@@ -20,6 +23,7 @@ impl Sfu {
         self.fire_timers();
         match input {
             Input::Datagram(datagram) => self.handle_datagram(datagram),
+            Input::ListenFailed { transport_id, local } => self.handle_listen_failure(transport_id, local),
             Input::Timeout => {}
         }
         // What the input has made due at once (the request for a packet found missing) must not wait for another call.
@@ -37,6 +41,14 @@ impl Sfu {
             return Output::Transmit(transmit(&run, self.out.control.bytes(run.range.clone())));
         }
         self.out.control.reset();
+        // Behind the control datagrams: a transport's goodbye leaves by the socket that closes after it.
+        match self.ports.pop_order() {
+            Some(SocketOrder::Listen { transport_id, local }) => {
+                return Output::Listen { transport_id, local };
+            }
+            Some(SocketOrder::Unlisten { local }) => return Output::Unlisten { local },
+            None => {}
+        }
         while self.rendered.runs.is_empty() {
             let Some(id) = self.out.dirty.pop_front() else {
                 let next = self.out.deadline();
@@ -73,7 +85,7 @@ impl Sfu {
         }
     }
 
-    /// Forgets the addresses of a transport that is gone.
+    /// Forgets the addresses of a transport that is gone, and takes its port back.
     pub(super) fn forget(&mut self, transport: &WebRtcTransport) {
         for tuple in transport.ice.tuples() {
             self.demux.remove_tuple(*tuple, transport.id);
@@ -81,6 +93,7 @@ impl Sfu {
         for fragment in transport.ice.username_fragments() {
             self.demux.remove_username_fragment(fragment);
         }
+        self.ports.close(transport.id, &self.config.listen);
         self.out.dirty.retain(|id| *id != transport.id);
     }
 
@@ -125,6 +138,13 @@ impl Sfu {
         TransportChange::None
     }
 
+    fn handle_listen_failure(&mut self, id: TransportId, local: SocketAddr) {
+        if !self.ports.are_shared() && self.ports.admit(id, local.port()) {
+            self.out.stats.listens_failed += 1;
+            self.apply(id, TransportChange::Close(CloseReason::ListenFailed));
+        }
+    }
+
     fn handle_stun(&mut self, tuple: Tuple, payload: &[u8]) {
         let by_name = peek_username(payload).and_then(|fragment| self.demux.by_username_fragment(fragment));
         // Requests name their transport; keepalives (indications) do not, and are known by where they come from.
@@ -132,7 +152,7 @@ impl Sfu {
             self.out.stats.dropped_stun += 1;
             return;
         };
-        if self.is_held_by_another(&tuple, id) {
+        if !self.ports.admit(id, tuple.local.port()) || self.is_held_by_another(&tuple, id) {
             self.out.stats.dropped_stun += 1;
             return;
         }

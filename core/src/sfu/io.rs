@@ -26,6 +26,14 @@ pub struct Datagram<'a> {
 pub enum Input<'a> {
     /// A datagram came.
     Datagram(Datagram<'a>),
+    /// The socket of an [`Output::Listen`] could not be bound: the transport is closed with an event, and its port is given out
+    /// again only after all others. Nothing is to be said of those that could.
+    ListenFailed {
+        /// The transport. Harmless when it is gone.
+        transport_id: TransportId,
+        /// The address.
+        local: SocketAddr,
+    },
     /// The time of the last [`Output::Timeout`] has come. Harmless when it has not.
     Timeout,
 }
@@ -59,6 +67,20 @@ pub struct Deadline {
 pub enum Output<'a> {
     /// Send this.
     Transmit(Transmit<'a>),
+    /// Bind a socket to this address and receive on it, for a transport that has a port of its own
+    /// ([`Config::transport_ports`](crate::config::Config::transport_ports)). Its client has been told of the port already, or is
+    /// being told. If it cannot be bound: [`Input::ListenFailed`].
+    Listen {
+        /// The transport.
+        transport_id: TransportId,
+        /// The address.
+        local: SocketAddr,
+    },
+    /// Close the socket of this address, if it was bound. What the transport had to say at its end comes before.
+    Unlisten {
+        /// The address.
+        local: SocketAddr,
+    },
     /// This happened.
     Event(Event),
     /// Nothing else is queued: wait for input, at most until then.

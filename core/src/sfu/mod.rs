@@ -8,6 +8,7 @@
 //! Invariant: `handle_input` and the requests decide; `poll_output` renders and removes.
 mod drive;
 mod io;
+mod ports;
 mod request;
 mod requests;
 
@@ -30,6 +31,7 @@ use crate::outbox::Outbox;
 use crate::rng::Rng;
 use crate::router::{Context, Rendered, Router};
 use crate::stats::SfuStats;
+use ports::Ports;
 
 /// An SFU as a state machine.
 ///
@@ -42,6 +44,7 @@ pub struct Sfu {
     dtls: Arc<dyn DtlsBackend>,
     routers: Arena<Router, tag::Router>,
     demux: Demux,
+    ports: Ports,
     out: Outbox,
     rendered: Rendered,
 }
@@ -60,6 +63,7 @@ impl Sfu {
         };
         Ok(Sfu {
             out: Outbox::new(&config, Clock::new(now, wall)),
+            ports: Ports::new(&config),
             config,
             rng,
             now,
@@ -91,15 +95,17 @@ impl Sfu {
             stats.producers += producers as u64;
             stats.consumers += consumers as u64;
         }
+        stats.transport_ports = self.ports.in_use() as u64;
         stats.tuples = self.demux.tuple_count() as u64;
         stats.dropped_queue_full += self.out.control.dropped();
         stats
     }
 
-    /// Whether nothing is left: no router, no address, no timer, no queued output.
+    /// Whether nothing is left: no router, no address, no port, no timer, no queued output.
     pub fn is_empty(&self) -> bool {
         self.routers.is_empty()
             && self.demux.is_empty()
+            && self.ports.is_empty()
             && self.out.is_empty()
             && self.rendered.runs.is_empty()
     }

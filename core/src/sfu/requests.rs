@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Sfu;
+use super::ports::addresses;
 use crate::config::ListenAddress;
 use crate::dtls::{DtlsTransport, FingerprintError};
 use crate::error::RequestError;
@@ -59,7 +60,10 @@ impl Sfu {
         Ok(&self.router_ref(id)?.rtp_capabilities)
     }
 
-    /// Makes a WebRTC transport, with a candidate for each listen address.
+    /// Makes a WebRTC transport, with a candidate for each listen address: with their ports, or with one of its own
+    /// ([`Config::transport_ports`](crate::config::Config::transport_ports)).
+    ///
+    /// Errors: the limit of transports; all ports are in use.
     pub fn create_webrtc_transport(
         &mut self,
         now: Instant,
@@ -72,6 +76,7 @@ impl Sfu {
         if transports >= limit {
             return Err(RequestError::limit("transports per router", limit));
         }
+        let port = self.ports.next()?;
         let consent = options.ice_consent_timeout.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let ice_config = IceServerConfig {
             consent_timeout: consent.unwrap_or(self.config.ice_consent_timeout),
@@ -81,7 +86,7 @@ impl Sfu {
         let fragment = ice.credentials().username_fragment.clone();
         let params = WebRtcTransportParams {
             ice,
-            candidates: candidates(&self.candidate_sources(), CandidatePreferences::default()),
+            candidates: candidates(&self.candidate_sources(port), CandidatePreferences::default()),
             dtls: DtlsTransport::new(self.dtls.clone()),
             feedback_ssrc: self.rng.ssrc(),
             available_outgoing_bitrate_bps: u64::from(
@@ -96,6 +101,7 @@ impl Sfu {
         let (router, ctx) = self.split(router)?;
         let id = router.add_transport(|id| WebRtcTransport::new(id, params, ctx.out));
         self.demux.add_username_fragment(&fragment, id);
+        self.ports.open(id, &self.config.listen);
         Ok(id)
     }
 
@@ -335,17 +341,17 @@ impl Sfu {
     }
 
     /// One for each address that clients can tell apart: several local ones may be announced as the same.
-    fn candidate_sources(&self) -> Vec<CandidateSource> {
+    fn candidate_sources(&self, port: Option<u16>) -> Vec<CandidateSource> {
         let reached = |listen: &ListenAddress| {
             SocketAddr::new(listen.announced.unwrap_or(listen.local.ip()), listen.local.port())
         };
         let mut seen = Vec::new();
         let mut sources = Vec::new();
-        for listen in &self.config.listen {
-            if seen.contains(&reached(listen)) {
+        for listen in addresses(&self.config.listen, port) {
+            if seen.contains(&reached(&listen)) {
                 continue;
             }
-            seen.push(reached(listen));
+            seen.push(reached(&listen));
             sources.push(CandidateSource {
                 local: listen.local,
                 announced: listen.announced.map(|ip| ip.to_string()),
@@ -357,7 +363,11 @@ impl Sfu {
 
     fn selected_tuple(&self, transport: &WebRtcTransport) -> Option<SelectedTuple> {
         let tuple = transport.ice.selected()?;
-        let listen = self.config.listen.iter().find(|listen| listen.local == tuple.local);
+        let is_its = |listen: &&ListenAddress| match self.ports.are_shared() {
+            true => listen.local == tuple.local,
+            false => listen.local.ip() == tuple.local.ip(),
+        };
+        let listen = self.config.listen.iter().find(is_its);
         let announced = listen.and_then(|listen| listen.announced).unwrap_or(tuple.local.ip());
         Some(SelectedTuple::udp(SocketAddr::new(announced, tuple.local.port()), tuple.remote))
     }

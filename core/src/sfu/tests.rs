@@ -1,5 +1,7 @@
 //! The requests as they are carried over a wire, and what a machine without clients does.
 #![allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
+mod own_ports;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

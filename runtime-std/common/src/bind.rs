@@ -9,7 +9,7 @@ use sansfu::config::ListenAddress;
 use sansfu::server::Server;
 use sansfu::server::settings::{Settings, SettingsError};
 
-use crate::{Counters, MediaSocket, Worker};
+use crate::{Counters, MediaSockets, Worker};
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -41,13 +41,17 @@ pub fn bind(settings: &Settings) -> Result<Bound, StartError> {
         .map_err(|error| StartError::new(format!("cannot listen on TCP {}: {error}", settings.http)))?;
     let counters = Arc::new(Counters::default());
     let mut workers = Vec::new();
-    for index in 0..worker_count(settings) {
-        let sockets = bind_sockets(settings, &addresses, settings.rtc_port_of(index)?)?;
-        let listen = sockets.iter().map(|socket| ListenAddress {
-            local: socket.local(),
-            announced: settings.announced(socket.local().ip()),
-        });
-        let config = settings.server_config(listen.collect(), &files);
+    let count = worker_count(settings);
+    for index in 0..count {
+        let ports = settings.rtc_ports_of(index, count)?;
+        let (sockets, bound) = match ports {
+            Some(_) => (empty()?, try_addresses(settings, &addresses)?),
+            None => bind_sockets(settings, &addresses, settings.rtc_port_of(index)?)?,
+        };
+        let listen =
+            bound.into_iter().map(|local| ListenAddress { local, announced: settings.announced(local.ip()) });
+        let mut config = settings.server_config(listen.collect(), &files);
+        config.sfu.transport_ports = ports;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| StartError::new(format!("the system has no randomness: {error}")))?;
@@ -84,15 +88,22 @@ fn worker_count(settings: &Settings) -> usize {
     settings.num_workers.unwrap_or_else(cores)
 }
 
+/// The addresses as they can be bound, with port 0: each transport will have a port of its own.
+fn try_addresses(settings: &Settings, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, StartError> {
+    let (_, bound) = bind_sockets(settings, addresses, 0)?;
+    Ok(bound.into_iter().map(|local| SocketAddr::new(local.ip(), 0)).collect())
+}
+
+/// Binds a socket to each address. Returns the bound addresses in the order of `addresses`.
 fn bind_sockets(
     settings: &Settings,
     addresses: &[IpAddr],
     port: u16,
-) -> Result<Vec<MediaSocket>, StartError> {
-    let mut sockets = Vec::new();
+) -> Result<(MediaSockets, Vec<SocketAddr>), StartError> {
+    let (mut sockets, mut bound) = (empty()?, Vec::new());
     for address in addresses.iter().map(|address| SocketAddr::new(*address, port)) {
-        match MediaSocket::bind(address) {
-            Ok(socket) => sockets.push(socket),
+        match sockets.bind(address) {
+            Ok(local) => bound.push(local),
             // An IPv6 address that is not ready yet (RFC 4862 section 5.4), or has just gone.
             Err(error)
                 if error.kind() == io::ErrorKind::AddrNotAvailable && settings.is_automatic(address.ip()) =>
@@ -102,8 +113,12 @@ fn bind_sockets(
             Err(error) => return Err(StartError::new(format!("cannot listen on UDP {address}: {error}"))),
         }
     }
-    if sockets.is_empty() {
+    if bound.is_empty() {
         return Err(StartError::new("none of the host's addresses can be bound"));
     }
-    Ok(sockets)
+    Ok((sockets, bound))
+}
+
+fn empty() -> Result<MediaSockets, StartError> {
+    MediaSockets::new().map_err(|error| StartError::new(format!("cannot wait for sockets: {error}")))
 }

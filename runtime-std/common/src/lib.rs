@@ -1,7 +1,7 @@
 //! What the runtimes of sansfu share, whatever they wait with.
 //!
 //! A runtime is threads, readiness and an HTTP front end. Everything else that binds the core to a host is here: UDP sockets
-//! with batches and segmentation offload ([`MediaSocket`]), the hands of one core instance ([`Worker`]), the start of a server
+//! with batches and segmentation offload ([`MediaSocket`], [`MediaSockets`]), the hands of one core instance ([`Worker`]), the start of a server
 //! from its settings ([`bind`]), its end ([`Stopper`]), the files of the page ([`page`]), and the life of a server binary
 //! ([`run_binary`]).
 //!
@@ -11,6 +11,7 @@ mod bind;
 mod budget;
 mod counters;
 pub mod page;
+mod sockets;
 mod stopper;
 mod udp;
 mod worker;
@@ -19,6 +20,7 @@ pub use binary::{Running, run_binary};
 pub use bind::{Bound, StartError, bind};
 pub use budget::Budget;
 pub use counters::Counters;
+pub use sockets::MediaSockets;
 pub use stopper::{Stopper, WorkerFailed};
 pub use udp::{MediaSocket, ReceiveBuffers};
 pub use worker::{OwnedRequest, SessionSink, Signal, ToSession, Worker};

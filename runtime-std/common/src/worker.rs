@@ -1,23 +1,23 @@
 //! One core instance with its sockets, its sessions and the HTTP requests that await its answers.
 //!
-//! A runtime's media loop calls, again and again: [`Worker::receive`], [`Worker::signal`] for what the front end has sent,
-//! then [`Worker::drain`], and then waits until a socket can be read, the front end has something, or the deadline comes.
+//! A runtime's media loop calls, again and again: [`Worker::wait`] until a socket can be read, the front end has something, or the
+//! deadline comes; [`Worker::receive`]; [`Worker::signal`] for what the front end has sent; and then [`Worker::drain`].
 //!
 //! Invariant: no call waits for anything. What a client does not take fast enough costs that client its session.
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use sansfu::id::TransportId;
 use sansfu::server::{
-    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId,
+    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId, Transmit,
 };
 
-use crate::{Counters, MediaSocket, ReceiveBuffers};
-
-/// Batches taken from one socket before its output is sent: enough for long runs of segments, and short in time.
-const MAX_BATCHES_PER_TURN: usize = 4;
+use crate::{Counters, MediaSockets};
 
 /// RFC 6455 section 7.4.1: the server goes down.
 const GOING_AWAY: u16 = 1001;
@@ -104,22 +104,29 @@ pub struct OwnedRequest {
 pub struct Worker {
     index: usize,
     server: Server,
-    sockets: Vec<MediaSocket>,
-    buffers: ReceiveBuffers,
+    sockets: MediaSockets,
     sessions: BTreeMap<SessionId, SessionSink>,
     exchanges: BTreeMap<ExchangeId, Box<dyn FnOnce(HttpResponse) + Send>>,
     next_exchange: u64,
     counters: Arc<Counters>,
 }
 
+/// What could not be done for the core.
+#[derive(Debug, Default)]
+struct Failed {
+    /// Sessions that do not take what is for them.
+    sessions: Vec<SessionId>,
+    /// Sockets that could not be bound.
+    listens: Vec<(TransportId, SocketAddr)>,
+}
+
 impl Worker {
     /// Worker number `index` around `server`, which offers the addresses of `sockets`.
-    pub fn new(index: usize, server: Server, sockets: Vec<MediaSocket>, counters: Arc<Counters>) -> Worker {
+    pub fn new(index: usize, server: Server, sockets: MediaSockets, counters: Arc<Counters>) -> Worker {
         Worker {
             index,
             server,
             sockets,
-            buffers: ReceiveBuffers::new(),
             sessions: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             next_exchange: 0,
@@ -127,28 +134,20 @@ impl Worker {
         }
     }
 
-    /// Takes what the sockets have, up to some batches. Returns whether there may be more.
+    /// Waits until a socket can be read, somebody notifies its poller, or the time is over; `None`: for as long as it takes.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.sockets.wait(timeout)
+    }
+
+    /// Takes what the sockets have that could be read, up to some batches. Returns whether there may be more.
     pub fn receive(&mut self) -> bool {
-        let Worker { server, sockets, buffers, counters, .. } = self;
-        let mut more = false;
-        for socket in sockets {
-            let local = socket.local();
-            let mut batches = 0;
-            loop {
-                let mut now = None;
-                let full = socket.receive(buffers, counters, |remote, payload| {
-                    let now = *now.get_or_insert_with(Instant::now);
-                    let datagram = Datagram { local, remote, protocol: Protocol::Udp, payload };
-                    server.handle_input(now, Input::Datagram(datagram));
-                });
-                batches += 1;
-                if !full || batches == MAX_BATCHES_PER_TURN {
-                    more |= full;
-                    break;
-                }
-            }
-        }
-        more
+        let Worker { server, sockets, counters, .. } = self;
+        let mut now = None;
+        sockets.receive(counters, |local, remote, payload| {
+            let now = *now.get_or_insert_with(Instant::now);
+            let datagram = Datagram { local, remote, protocol: Protocol::Udp, payload };
+            server.handle_input(now, Input::Datagram(datagram));
+        })
     }
 
     /// Takes what the front end has sent.
@@ -193,55 +192,18 @@ impl Worker {
     /// Does all that the core wants done, and returns when it wants to be woken.
     pub fn drain(&mut self) -> Option<Instant> {
         loop {
-            let mut too_slow = Vec::new();
-            let deadline = loop {
-                match self.server.poll_output() {
-                    Output::Transmit(transmit) => {
-                        if let Some(socket) =
-                            self.sockets.iter().find(|socket| socket.local() == transmit.local)
-                        {
-                            socket.send(
-                                transmit.remote,
-                                transmit.payload,
-                                transmit.segment_size,
-                                &self.counters,
-                            );
-                        }
-                    }
-                    Output::Message { session, text } => {
-                        let sink = self.sessions.get_mut(&session);
-                        if sink.is_some_and(|sink| !sink(ToSession::Text(text))) {
-                            too_slow.push(session);
-                        }
-                    }
-                    Output::Close { session, code, reason } => {
-                        tracing::info!(
-                            worker = self.index,
-                            session = session.0,
-                            code,
-                            reason,
-                            "session closed"
-                        );
-                        if let Some(mut sink) = self.sessions.remove(&session) {
-                            sink(ToSession::Close { code, reason });
-                        }
-                    }
-                    Output::Response { exchange, response } => {
-                        if let Some(respond) = self.exchanges.remove(&exchange) {
-                            respond(response);
-                        }
-                    }
-                    Output::Event(event) => tracing::debug!(worker = self.index, ?event),
-                    Output::Timeout(deadline) => break deadline.at,
-                }
-            };
-            if too_slow.is_empty() {
+            let mut failed = Failed::default();
+            let deadline = self.drain_once(&mut failed);
+            if failed.sessions.is_empty() && failed.listens.is_empty() {
                 return deadline;
             }
             let now = Instant::now();
-            for session in too_slow {
+            for session in failed.sessions {
                 self.counters.sessions_too_slow.fetch_add(1, Ordering::Relaxed);
                 self.close(now, session, "too slow, or gone");
+            }
+            for (transport_id, local) in failed.listens {
+                self.server.handle_input(now, Input::ListenFailed { transport_id, local });
             }
         }
     }
@@ -252,8 +214,49 @@ impl Worker {
     }
 
     /// Its sockets.
-    pub fn sockets(&self) -> &[MediaSocket] {
+    pub fn sockets(&self) -> &MediaSockets {
         &self.sockets
+    }
+
+    /// Does what the core wants done, until that is to wait. What could not be done is put into `failed`.
+    fn drain_once(&mut self, failed: &mut Failed) -> Option<Instant> {
+        let worker = self.index;
+        loop {
+            match self.server.poll_output() {
+                Output::Transmit(transmit) => {
+                    if let Some(socket) = self.sockets.find(transmit.local) {
+                        let Transmit { remote, payload, segment_size, .. } = transmit;
+                        socket.send(remote, payload, segment_size, &self.counters);
+                    }
+                }
+                Output::Listen { transport_id, local } => {
+                    if let Err(error) = self.sockets.bind(local) {
+                        tracing::warn!(worker, "cannot listen on UDP {local}: {error}");
+                        failed.listens.push((transport_id, local));
+                    }
+                }
+                Output::Unlisten { local } => self.sockets.close(local),
+                Output::Message { session, text } => {
+                    let sink = self.sessions.get_mut(&session);
+                    if sink.is_some_and(|sink| !sink(ToSession::Text(text))) {
+                        failed.sessions.push(session);
+                    }
+                }
+                Output::Close { session, code, reason } => {
+                    tracing::info!(worker, session = session.0, code, reason, "session closed");
+                    if let Some(mut sink) = self.sessions.remove(&session) {
+                        sink(ToSession::Close { code, reason });
+                    }
+                }
+                Output::Response { exchange, response } => {
+                    if let Some(respond) = self.exchanges.remove(&exchange) {
+                        respond(response);
+                    }
+                }
+                Output::Event(event) => tracing::debug!(worker, ?event),
+                Output::Timeout(deadline) => return deadline.at,
+            }
+        }
     }
 
     fn stop(&mut self, now: Instant) {

@@ -185,6 +185,9 @@ impl House {
         let deadline = loop {
             match self.server.poll_output() {
                 Output::Transmit(transmit) => self.watch.on_transmit(&transmit),
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(deadline) => break deadline,
                 Output::Message { session, text } => outputs.push((session, Some(text))),
                 Output::Close { session, reason, .. } => {

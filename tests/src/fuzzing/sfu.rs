@@ -216,6 +216,9 @@ impl Machine {
                         self.sinks.get_mut(&consumer_id).into_iter().for_each(|sink| sink.silent = true);
                     }
                 }
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(deadline) => break deadline,
             }
         };

@@ -441,6 +441,9 @@ impl Node {
                 Output::Close { session, code, .. } => done.push(Done::Close { session, code }),
                 Output::Response { exchange, response } => done.push(Done::Response { exchange, response }),
                 Output::Event(event) => done.push(Done::Event(event)),
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(deadline) => {
                     assert!(deadline.at.is_none_or(|at| at > now), "a deadline that has come already");
                     self.deadline = deadline.at;

@@ -195,6 +195,9 @@ impl<C: Endpoint> World<C> {
                     self.events.push((self.now, event));
                     continue;
                 }
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(deadline) => {
                     self.sfu_deadline = deadline.at;
                     assert!(deadline.at.is_none_or(|at| at > self.now), "a deadline that has come already");

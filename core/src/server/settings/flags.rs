@@ -114,6 +114,26 @@ pub(super) const FLAGS: &[Flag] = &[
         },
     ),
     text(
+        "rtc-min-port",
+        "PORT",
+        "Gives each transport a UDP port of its own from here on, 1024 or higher, instead of --rtc-port.",
+        Some("10000 with --rtc-max-port"),
+        |s, v| {
+            s.rtc_min_port = Some(parsed(v, "a port, 1024 to 65535")?);
+            Ok(())
+        },
+    ),
+    text(
+        "rtc-max-port",
+        "PORT",
+        "The last of those ports; workers have even shares, from an even port to an odd one.",
+        Some("59999 with --rtc-min-port"),
+        |s, v| {
+            s.rtc_max_port = Some(parsed(v, "a port, 1024 to 65535")?);
+            Ok(())
+        },
+    ),
+    text(
         "rtc-announced-ipv4",
         "ADDRESS",
         "Told to clients instead of the IPv4 addresses (1:1 NAT).",

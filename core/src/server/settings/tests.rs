@@ -114,6 +114,12 @@ fn wrong_command_lines_are_told_in_one_line_that_names_the_flag() {
         (vec!["--rtc-port", "1", "--rtc-port", "1"], "--rtc-port is given twice"),
         (vec!["--rtc-port", "65536"], "--rtc-port: '65536'"),
         (vec!["--rtc-port", "65535", "--num-workers", "2"], "worker 1"),
+        (vec!["--rtc-min-port", "1023"], "1023"),
+        (vec!["--rtc-min-port", "65536"], "--rtc-min-port: '65536'"),
+        (vec!["--rtc-min-port", "50000", "--rtc-max-port", "40000"], "no range"),
+        (vec!["--rtc-min-port", "60000"], "no range"),
+        (vec!["--rtc-min-port", "40001", "--rtc-max-port", "40002"], "no two ports for worker 0"),
+        (vec!["--rtc-min-port=40000", "--rtc-max-port=40005", "--num-workers=4"], "no two ports"),
         (vec!["--rtc-ipv4", "::1"], "--rtc-ipv4: '::1'"),
         (vec!["--rtc-ipv6", "127.0.0.1"], "--rtc-ipv6: '127.0.0.1'"),
         (vec!["--rtc-ipv4", "0.0.0.0"], "auto"),
@@ -202,4 +208,28 @@ fn files_that_are_named_are_read_and_wrong_ones_are_told_with_their_name() {
     assert_eq!(error, "--dtls-certificate-file c.pem: entity not found");
     let none = super::Settings::default().load(|_| panic!("no file is named")).unwrap();
     assert_eq!(none.certificate, CertificateSource::Generated);
+}
+
+#[test]
+fn the_range_of_ports_is_split_evenly_from_even_to_odd() {
+    let shares = |arguments: &[&str], workers: usize| {
+        let settings = settings(arguments, &[]);
+        let share = |worker| {
+            let range = settings.rtc_ports_of(worker, workers).unwrap().unwrap();
+            (range.min(), range.max())
+        };
+        (0..workers).map(share).collect::<Vec<_>>()
+    };
+    let range =
+        |min: &str, max: &str, workers| shares(&["--rtc-min-port", min, "--rtc-max-port", max], workers);
+    assert_eq!(range("40000", "40099", 1), [(40000, 40099)]);
+    assert_eq!(range("40000", "40099", 2), [(40000, 40049), (40050, 40099)]);
+    assert_eq!(range("40001", "40010", 2), [(40002, 40005), (40006, 40009)], "odd ends are left out");
+    assert_eq!(range("40000", "40009", 3), [(40000, 40001), (40002, 40005), (40006, 40009)]);
+    assert_eq!(range("65534", "65535", 1), [(65534, 65535)]);
+    assert_eq!(shares(&["--rtc-max-port", "10003"], 1), [(10000, 10003)]);
+    assert_eq!(shares(&["--rtc-min-port", "59990"], 1), [(59990, 59999)]);
+    assert_eq!(settings(&[], &[]).rtc_ports_of(0, 2), Ok(None));
+    let few = settings(&["--rtc-min-port", "40000", "--rtc-max-port", "40003"], &[]);
+    assert!(few.rtc_ports_of(0, 3).is_err());
 }

@@ -296,6 +296,9 @@ impl Scene {
                     let size = transmit.segment_size.unwrap_or(transmit.payload.len());
                     sent.extend(transmit.payload.chunks(size).map(|bytes| (transmit.remote, bytes.to_vec())));
                 }
+                Output::Listen { .. } | Output::Unlisten { .. } => {
+                    unreachable!("all transports share a port")
+                }
                 Output::Timeout(deadline) => {
                     self.sfu_deadline = deadline.at;
                     return sent;
