@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use sansfu::server::settings::Settings;
-pub use sansfu_runtime::{Running, StartError, Stopper, WorkerFailed};
+pub use sansfu_runtime::{LiveSettings, Running, StartError, Stopper, WorkerFailed};
 use sansfu_runtime::{Signal, bind};
 use smol::channel::{self, Sender};
 
@@ -36,6 +36,7 @@ pub struct Handle {
     http_address: SocketAddr,
     rtc_addresses: Vec<SocketAddr>,
     stopper: Stopper,
+    live_settings: LiveSettings,
     workers: Vec<Sender<Signal>>,
     /// The front end stops when this closes.
     front_end: Option<Sender<()>>,
@@ -54,6 +55,7 @@ pub fn start(settings: &Settings) -> Result<Handle, StartError> {
         http_address,
         rtc_addresses: Vec::new(),
         stopper: Stopper::default(),
+        live_settings: bound.live_settings,
         workers: Vec::new(),
         front_end: Some(stop),
         threads: Vec::new(),
@@ -97,6 +99,10 @@ impl Running for Handle {
 
     fn rtc_addresses(&self) -> &[SocketAddr] {
         &self.rtc_addresses
+    }
+
+    fn live_settings(&self) -> LiveSettings {
+        self.live_settings.clone()
     }
 
     fn stopper(&self) -> Stopper {

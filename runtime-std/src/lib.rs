@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 
 use polling::Poller;
 use sansfu::server::settings::Settings;
-pub use sansfu_runtime::{Running, StartError, Stopper, WorkerFailed};
+pub use sansfu_runtime::{LiveSettings, Running, StartError, Stopper, WorkerFailed};
 use sansfu_runtime::{Signal, bind};
 
 /// Signals that may wait for one worker; connections wait when there are more.
@@ -40,6 +40,7 @@ pub struct Handle {
     http_address: SocketAddr,
     rtc_addresses: Vec<SocketAddr>,
     stopper: Stopper,
+    live_settings: LiveSettings,
     workers: Vec<WorkerSender>,
     front_end: Arc<Poller>,
     threads: Vec<JoinHandle<()>>,
@@ -62,6 +63,7 @@ pub fn start(settings: &Settings) -> Result<Handle, StartError> {
         http_address: bound.listener.local_addr().map_err(failed)?,
         rtc_addresses: Vec::new(),
         stopper: Stopper::default(),
+        live_settings: bound.live_settings,
         workers: Vec::new(),
         front_end: Arc::new(Poller::new().map_err(failed)?),
         threads: Vec::new(),
@@ -108,6 +110,10 @@ impl Running for Handle {
 
     fn rtc_addresses(&self) -> &[SocketAddr] {
         &self.rtc_addresses
+    }
+
+    fn live_settings(&self) -> LiveSettings {
+        self.live_settings.clone()
     }
 
     fn stopper(&self) -> Stopper {

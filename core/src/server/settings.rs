@@ -3,6 +3,7 @@
 //! Both runtimes have the same flags because both parse them here. Every flag has an environment variable of the same name
 //! (`--rtc-port` is `SANSFU_RTC_PORT`; several values separated by commas); the flag wins.
 mod flags;
+mod log;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,10 @@ use crate::config::{CertificateSource, Config, ListenAddress, PortRange};
 use crate::ortc::RtpCodecCapability;
 use crate::room::Limits;
 use flags::{FLAGS, Flag};
+pub use log::{LogLevel, LogTag, LogTags, SettingsUpdate};
+
+/// What the names of environment variables begin with.
+const PREFIX: &str = "SANSFU_";
 
 /// The lowest port that a range may have: those below are for system services (RFC 6335 section 6).
 const LOWEST_RTC_PORT: u16 = 1024;
@@ -67,6 +72,10 @@ pub struct Settings {
     pub media_codecs: Option<PathBuf>,
     /// How much is logged. `info`.
     pub log_level: LogLevel,
+    /// Which of the debug messages about the media machine are logged. All.
+    pub log_tags: LogTags,
+    /// A JSON file with a [`SettingsUpdate`]: what it says goes over the values here, at start and whenever it is read again.
+    pub settings_file: Option<PathBuf>,
     /// HTTP connections at a time, WebSockets among them; more are refused with status 503. 10,000.
     pub max_connections: usize,
     /// Limits of rooms, sessions and resources, of each worker.
@@ -84,23 +93,6 @@ pub enum RtcAddresses<A> {
     Off,
     /// On these.
     List(Vec<A>),
-}
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Nothing.
-    Off,
-    /// What is broken.
-    Error,
-    /// What should be looked at.
-    Warn,
-    /// Starts, stops, and who comes and goes.
-    Info,
-    /// Every change of state.
-    Debug,
-    /// All there is.
-    Trace,
 }
 
 /// What is in the files that the settings name.
@@ -167,6 +159,12 @@ pub fn parse(
     Ok(Command::Run(Box::new(settings)))
 }
 
+/// Which of the environment's variables look like settings and are none: to be warned about.
+pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let is_known = |name: &String| FLAGS.iter().any(|flag| flag.variable() == *name);
+    names.into_iter().filter(|name| name.starts_with(PREFIX) && !is_known(name)).collect()
+}
+
 /// Reads the text of a `--media-codecs` file.
 fn parse_media_codecs(text: &str) -> Result<Vec<RtpCodecCapability>, SettingsError> {
     let codecs: Vec<RtpCodecCapability> =
@@ -193,6 +191,8 @@ impl Default for Settings {
             dtls_private_key_file: None,
             media_codecs: None,
             log_level: LogLevel::Info,
+            log_tags: LogTags::ALL,
+            settings_file: None,
             max_connections: 10_000,
             limits: Limits::default(),
             sfu: Config::default(),
@@ -314,6 +314,26 @@ impl Settings {
         Ok(LoadedFiles { certificate, media_codecs })
     }
 
+    /// Reads the settings file, if one is named, by `read`. Returns the settings with what it says, and the names in it that mean
+    /// nothing.
+    ///
+    /// Errors: a file that cannot be read, or is not what it should be.
+    pub fn with_file(
+        &self,
+        read: impl Fn(&Path) -> io::Result<String>,
+    ) -> Result<(Settings, Vec<String>), SettingsError> {
+        let mut settings = self.clone();
+        let Some(path) = &self.settings_file else { return Ok((settings, Vec::new())) };
+        let named = |error: &dyn fmt::Display| {
+            SettingsError::new(format!("--settings-file {}: {error}", path.display()))
+        };
+        let text = read(path).map_err(|error| named(&error))?;
+        let (update, unknown) = SettingsUpdate::parse(&text).map_err(|error| named(&error))?;
+        settings.log_level = update.log_level.unwrap_or(settings.log_level);
+        settings.log_tags = update.log_tags.unwrap_or(settings.log_tags);
+        Ok((settings, unknown))
+    }
+
     /// The configuration of one worker's server.
     pub fn server_config(&self, listen: Vec<ListenAddress>, files: &LoadedFiles) -> ServerConfig {
         let LoadedFiles { certificate, media_codecs } = files.clone();
@@ -342,20 +362,6 @@ impl Settings {
         // With the fewest pairs of ports is the first.
         self.rtc_ports_of(0, workers)?;
         self.rtc_port_of(workers.saturating_sub(1)).map(|_| ())
-    }
-}
-
-impl LogLevel {
-    /// The level as it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LogLevel::Off => "off",
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
-        }
     }
 }
 
@@ -391,7 +397,8 @@ fn help(program: &str) -> String {
     }
     text.push_str("  --help\n      This text.\n  --version\n      The version.\n\n");
     text.push_str(
-        "Every flag can be given as an environment variable: --rtc-port is SANSFU_RTC_PORT. The flag wins.\n",
+        "Every flag can be given as an environment variable: --rtc-port is SANSFU_RTC_PORT. The flag wins. Unknown\n\
+         flags are errors; unknown variables SANSFU_... and unknown names in a settings file are warned about.\n",
     );
     text
 }

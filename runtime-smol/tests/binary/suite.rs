@@ -85,6 +85,9 @@ fn what_is_wrong_is_one_line_and_exit_status_2() {
         vec!["--http", "127.0.0.1:0", "--media-codecs", "/no/such/file"],
         vec!["--http", "127.0.0.1:0", "--media-codecs", "/dev/null"],
         vec!["--dtls-certificate-file", "/dev/null"],
+        vec!["--rtc-min-port", "80"],
+        vec!["--settings-file", "/no/such/file"],
+        vec!["--settings-file", "/dev/null"],
     ] {
         let output = run(&arguments);
         let told = String::from_utf8(output.stderr).unwrap();
@@ -100,4 +103,45 @@ fn the_environment_is_read() {
     let output = Command::new(BINARY).env("SANSFU_RTC_PORT", "none").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("SANSFU_RTC_PORT"));
+}
+
+#[test]
+fn a_settings_file_is_read_again_at_sighup() {
+    let file = std::env::temp_dir().join(format!("{PROGRAM}-settings-{}.json", std::process::id()));
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write(r#"{"logLevel":"info"}"#);
+    let mut command = Command::new(BINARY);
+    command.args(LOOPBACK).args(["--log-level", "warn", "--settings-file", file.to_str().unwrap()]);
+    command.env("SANSFU_RTC_PROT", "1").env("NO_COLOR", "1").stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (sender, lines) = std::sync::mpsc::channel();
+    let reader = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reader =
+        std::thread::spawn(move || reader.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+    let expect = |text: &str| {
+        let line = lines.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("no line '{text}'"));
+        assert!(line.contains(text), "'{text}' expected: {line}");
+    };
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+    expect("SANSFU_RTC_PROT");
+    // Of level info: the file goes over the flag.
+    expect("http://");
+    write(r#"{"logLevel":"debug","logTags":["ice"],"numWorkers":9}"#);
+    signal("-HUP");
+    expect("'numWorkers'");
+    expect("settings read again log_level=\"debug\" log_tags={Ice}");
+    write("no JSON");
+    signal("-HUP");
+    expect("settings stay as they are: --settings-file");
+    // What the file does not say is as at the start: warnings only, not even word of the end.
+    write(r#"{"odd":1}"#);
+    signal("-HUP");
+    expect("'odd'");
+    signal("-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    reader.join().unwrap();
+    assert_eq!(lines.iter().collect::<Vec<_>>(), Vec::<String>::new());
+    std::fs::remove_file(file).unwrap();
 }

@@ -1,14 +1,13 @@
 //! The life of a server binary: command line, logs, signals, exit status.
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use sansfu::server::settings::{self, Command, LogLevel, Settings};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use sansfu::server::settings::{self, Command, Settings, SettingsError, SettingsUpdate};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::filter::LevelFilter;
 
-use crate::{StartError, Stopper, WorkerFailed};
+use crate::logs::set_level;
+use crate::{LiveSettings, StartError, Stopper, WorkerFailed, start_logs};
 
 /// Exit status when the command line or something that it names is wrong.
 const WRONG_USAGE: u8 = 2;
@@ -20,6 +19,9 @@ pub trait Running {
 
     /// Where media is received, worker by worker.
     fn rtc_addresses(&self) -> &[SocketAddr];
+
+    /// Changes the settings that can change while it runs.
+    fn live_settings(&self) -> LiveSettings;
 
     /// Asks it to stop.
     fn stopper(&self) -> Stopper;
@@ -44,9 +46,22 @@ pub fn run_binary<R: Running>(
         Ok(Command::Version(line)) => return print(&line),
         Err(error) => return refuse(program, &error.to_string()),
     };
+    // The level in the file is known only after it has been read, and reading it may have something to say.
     start_logs(settings.log_level);
-    // Before the start, so that no signal is missed.
-    let mut signals = match Signals::new([SIGINT, SIGTERM]) {
+    for name in
+        settings::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+    {
+        tracing::warn!("{name} is set, but there is no such setting: ignored");
+    }
+    let given = *settings;
+    let settings = match read_file(&given) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(program, &error.to_string()),
+    };
+    set_level(settings.log_level);
+    // Before the start, so that no signal is missed. Without a file to read again, SIGHUP ends the process as ever.
+    let rereads = given.settings_file.is_some().then_some(SIGHUP);
+    let mut signals = match Signals::new([SIGINT, SIGTERM].into_iter().chain(rereads)) {
         Ok(signals) => signals,
         Err(error) => return refuse(program, &format!("cannot handle signals: {error}")),
     };
@@ -61,9 +76,13 @@ pub fn run_binary<R: Running>(
         "{program} runs: http://{}/",
         running.http_address(),
     );
-    let stopper = running.stopper();
+    let (stopper, live) = (running.stopper(), running.live_settings());
     std::thread::spawn(move || {
         for signal in signals.forever() {
+            if signal == SIGHUP {
+                read_file_again(&given, &live);
+                continue;
+            }
             tracing::info!(signal, "stops");
             stopper.stop();
         }
@@ -92,20 +111,22 @@ fn refuse(program: &str, why: &str) -> ExitCode {
     ExitCode::from(WRONG_USAGE)
 }
 
-fn start_logs(level: LogLevel) {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let is_terminal = std::io::stderr().is_terminal();
-    // Another subscriber, set by a program that embeds this, stays.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(is_terminal)
-        .try_init();
+/// The settings with what their file says; what it says in vain is warned about.
+fn read_file(settings: &Settings) -> Result<Settings, SettingsError> {
+    let (settings, unknown) = settings.with_file(|path| std::fs::read_to_string(path))?;
+    for name in unknown {
+        tracing::warn!("the settings file names '{name}', which is no setting that can change: ignored");
+    }
+    Ok(settings)
+}
+
+/// Reads the settings file again. When it is broken, nothing changes.
+fn read_file_again(settings: &Settings, live: &LiveSettings) {
+    match read_file(settings) {
+        Ok(Settings { log_level, log_tags, .. }) => {
+            live.update(&SettingsUpdate { log_level: Some(log_level), log_tags: Some(log_tags) });
+            tracing::info!(log_level = log_level.as_str(), ?log_tags, "settings read again");
+        }
+        Err(error) => tracing::warn!("settings stay as they are: {error}"),
+    }
 }

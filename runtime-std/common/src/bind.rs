@@ -9,7 +9,7 @@ use sansfu::config::ListenAddress;
 use sansfu::server::Server;
 use sansfu::server::settings::{Settings, SettingsError};
 
-use crate::{Counters, MediaSockets, Worker};
+use crate::{Counters, LiveSettings, MediaSockets, Worker};
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Bound {
     pub listener: TcpListener,
     /// The workers; each wants a thread.
     pub workers: Vec<Worker>,
+    /// The settings that can change.
+    pub live_settings: LiveSettings,
     /// Counters that all parts share.
     pub counters: Arc<Counters>,
 }
@@ -40,6 +42,7 @@ pub fn bind(settings: &Settings) -> Result<Bound, StartError> {
     let listener = TcpListener::bind(settings.http)
         .map_err(|error| StartError::new(format!("cannot listen on TCP {}: {error}", settings.http)))?;
     let counters = Arc::new(Counters::default());
+    let live_settings = LiveSettings::new(settings);
     let mut workers = Vec::new();
     let count = worker_count(settings);
     for index in 0..count {
@@ -52,14 +55,17 @@ pub fn bind(settings: &Settings) -> Result<Bound, StartError> {
             bound.into_iter().map(|local| ListenAddress { local, announced: settings.announced(local.ip()) });
         let mut config = settings.server_config(listen.collect(), &files);
         config.sfu.transport_ports = ports;
+        if let Some(ports) = ports {
+            tracing::info!(worker = index, "each transport has a UDP port of its own: {ports}");
+        }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| StartError::new(format!("the system has no randomness: {error}")))?;
         let server = Server::new(config, seed, Instant::now(), SystemTime::now())
             .map_err(|error| StartError::new(error.to_string()))?;
-        workers.push(Worker::new(index, server, sockets, counters.clone()));
+        workers.push(Worker::new(index, server, sockets, live_settings.clone(), counters.clone()));
     }
-    Ok(Bound { listener, workers, counters })
+    Ok(Bound { listener, workers, live_settings, counters })
 }
 
 impl StartError {

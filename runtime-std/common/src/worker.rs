@@ -13,11 +13,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sansfu::id::TransportId;
+use sansfu::server::settings::LogTag;
 use sansfu::server::{
     Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId, Transmit,
 };
 
-use crate::{Counters, MediaSockets};
+use crate::{Counters, LiveSettings, MediaSockets};
 
 /// RFC 6455 section 7.4.1: the server goes down.
 const GOING_AWAY: u16 = 1001;
@@ -108,6 +109,7 @@ pub struct Worker {
     sessions: BTreeMap<SessionId, SessionSink>,
     exchanges: BTreeMap<ExchangeId, Box<dyn FnOnce(HttpResponse) + Send>>,
     next_exchange: u64,
+    live_settings: LiveSettings,
     counters: Arc<Counters>,
 }
 
@@ -122,7 +124,13 @@ struct Failed {
 
 impl Worker {
     /// Worker number `index` around `server`, which offers the addresses of `sockets`.
-    pub fn new(index: usize, server: Server, sockets: MediaSockets, counters: Arc<Counters>) -> Worker {
+    pub fn new(
+        index: usize,
+        server: Server,
+        sockets: MediaSockets,
+        live_settings: LiveSettings,
+        counters: Arc<Counters>,
+    ) -> Worker {
         Worker {
             index,
             server,
@@ -130,6 +138,7 @@ impl Worker {
             sessions: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             next_exchange: 0,
+            live_settings,
             counters,
         }
     }
@@ -253,7 +262,12 @@ impl Worker {
                         respond(response);
                     }
                 }
-                Output::Event(event) => tracing::debug!(worker, ?event),
+                Output::Event(event) => {
+                    let tag = LogTag::of(&event);
+                    if self.live_settings.logs(tag) {
+                        tracing::debug!(worker, tag = tag.as_str(), ?event);
+                    }
+                }
                 Output::Timeout(deadline) => return deadline.at,
             }
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{LogLevel, RtcAddresses, Settings};
+use super::{LogLevel, LogTags, PREFIX, RtcAddresses, Settings};
 
 /// One flag.
 pub(super) struct Flag {
@@ -41,7 +41,7 @@ impl Flag {
 
     /// The environment variable of the same name.
     pub(super) fn variable(&self) -> String {
-        format!("SANSFU_{}", self.name.replace('-', "_").to_ascii_uppercase())
+        format!("{PREFIX}{}", self.name.replace('-', "_").to_ascii_uppercase())
     }
 
     /// The values in an environment variable: several for a repeatable flag.
@@ -186,18 +186,29 @@ pub(super) const FLAGS: &[Flag] = &[
         },
     ),
     text("log-level", "LEVEL", "off, error, warn, info, debug or trace.", Some("info"), |s, v| {
-        let levels = [
-            LogLevel::Off,
-            LogLevel::Error,
-            LogLevel::Warn,
-            LogLevel::Info,
-            LogLevel::Debug,
-            LogLevel::Trace,
-        ];
-        let level = levels.into_iter().find(|level| level.as_str() == v);
-        s.log_level = level.ok_or_else(|| format!("'{v}' is not off, error, warn, info, debug or trace"))?;
+        s.log_level = LogLevel::parse(v)?;
         Ok(())
     }),
+    text(
+        "log-tags",
+        "TAG,...",
+        "Debug messages about media: info, ice, dtls, rtp, srtp, rtcp, rbe, rtx.",
+        Some("all"),
+        |s, v| {
+            s.log_tags = LogTags::parse(v.split(',').map(str::trim))?;
+            Ok(())
+        },
+    ),
+    text(
+        "settings-file",
+        "FILE",
+        "JSON with logLevel and logTags; wins over flags, and is read again at SIGHUP.",
+        None,
+        |s, v| {
+            s.settings_file = Some(PathBuf::from(v));
+            Ok(())
+        },
+    ),
     text(
         "ice-consent-timeout",
         "SECONDS",

@@ -132,6 +132,7 @@ fn wrong_command_lines_are_told_in_one_line_that_names_the_flag() {
         (vec!["--num-workers", "-1"], "--num-workers: '-1'"),
         (vec!["--num-workers", "99999"], "1024"),
         (vec!["--log-level", "loud"], "--log-level: 'loud'"),
+        (vec!["--log-tags", "ice,loud"], "--log-tags: 'loud' is not info, ice"),
         (vec!["--dtls-certificate-file", "x"], "go together"),
         (vec!["--max-rooms", "18446744073709551616"], "--max-rooms"),
         (vec!["--ice-consent-timeout", "1"], "--ice-consent-timeout"),
@@ -232,4 +233,47 @@ fn the_range_of_ports_is_split_evenly_from_even_to_odd() {
     assert_eq!(settings(&[], &[]).rtc_ports_of(0, 2), Ok(None));
     let few = settings(&["--rtc-min-port", "40000", "--rtc-max-port", "40003"], &[]);
     assert!(few.rtc_ports_of(0, 3).is_err());
+}
+
+#[test]
+fn log_tags_are_a_list_that_replaces_all() {
+    let settings = settings(&["--log-tags", "ice, dtls"], &[]);
+    let named =
+        [LogTag::Info, LogTag::Ice, LogTag::Dtls, LogTag::Rtx].map(|tag| settings.log_tags.contains(tag));
+    assert_eq!(named, [false, true, true, false]);
+    assert_eq!(LogTags::from_bits(settings.log_tags.to_bits()), settings.log_tags);
+    assert_eq!(Settings::default().log_tags, LogTags::ALL);
+}
+
+#[test]
+fn a_settings_file_goes_over_the_flags_and_unknown_names_in_it_are_told() {
+    let settings = settings(&["--settings-file", "s.json", "--log-level", "error", "--log-tags=rtp"], &[]);
+    let with = |text: &'static str| settings.with_file(|_| Ok(text.to_owned()));
+    let (changed, unknown) = with(r#"{"logLevel":"debug","logTags":[],"numWorkers":4}"#).unwrap();
+    assert_eq!((changed.log_level, changed.log_tags), (LogLevel::Debug, LogTags::NONE));
+    assert_eq!(unknown, ["numWorkers"]);
+    let (unchanged, _) = with("{}").unwrap();
+    assert_eq!((unchanged.log_level, unchanged.log_tags), (LogLevel::Error, settings.log_tags));
+    for (wrong, expected) in [
+        ("", "EOF"),
+        ("[]", "no JSON object"),
+        (r#"{"logLevel":"loud"}"#, "logLevel: 'loud'"),
+        (r#"{"logLevel":3}"#, "logLevel: 3 is no text"),
+        (r#"{"logTags":"ice"}"#, "no array of texts"),
+        (r#"{"logTags":["ice",1]}"#, "no array of texts"),
+        (r#"{"logTags":["simulcast"]}"#, "'simulcast' is not"),
+    ] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(
+            error.starts_with("--settings-file s.json: ") && error.contains(expected),
+            "{wrong}: {error}"
+        );
+    }
+    assert!(Settings::default().with_file(|_| panic!("no file is named")).is_ok());
+}
+
+#[test]
+fn variables_that_are_no_settings_are_told() {
+    let names = ["PATH", "SANSFU_RTC_PORT", "SANSFU_RTC_PROT", "SANSFU_LOG_TAGS"].map(str::to_owned);
+    assert_eq!(unknown_variables(names), ["SANSFU_RTC_PROT"]);
 }

@@ -1,4 +1,5 @@
 //! Transports with ports of their own.
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::hmac;
@@ -249,4 +250,61 @@ fn the_goodbye_of_a_transport_leaves_before_its_socket_closes() {
     let done = scene.drain();
     assert!(done.len() > 1, "{done:?}");
     assert_eq!(done.last(), Some(&unlisten("10.0.0.1:40000")));
+}
+
+/// Binds and closes what it is told, as a runtime does; every eighth address cannot be bound.
+#[derive(Default)]
+struct Runtime {
+    bound: BTreeSet<SocketAddr>,
+    refused: BTreeSet<SocketAddr>,
+}
+
+impl Runtime {
+    /// Takes some outputs of the machine.
+    fn drain(&mut self, scene: &mut Scene, rng: &mut Rng, outputs: u32) {
+        for _ in 0..outputs {
+            match scene.sfu.poll_output() {
+                Output::Listen { transport_id, local } if rng.next_u32().is_multiple_of(8) => {
+                    assert!(self.refused.insert(local), "{local} is somebody's already");
+                    scene.sfu.handle_input(scene.now, Input::ListenFailed { transport_id, local });
+                }
+                Output::Listen { local, .. } => assert!(self.bound.insert(local), "{local} is open already"),
+                Output::Unlisten { local } => {
+                    assert!(self.bound.remove(&local) || self.refused.remove(&local), "{local} is not open");
+                }
+                Output::Timeout(_) => return,
+                Output::Transmit(_) | Output::Event(_) => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn however_a_machine_is_drained_each_address_opens_and_closes_in_turn() {
+    let mut rng = Rng::from_seed([9; 32]);
+    let mut scene = Scene::new(&["10.0.0.1", "10.0.0.2"], 40_004);
+    let (mut runtime, mut made) = (Runtime::default(), Vec::new());
+    for _ in 0..5_000 {
+        let in_use = scene.sfu.stats().transport_ports;
+        match rng.next_u32() % 4 {
+            0 | 1 => match scene.create() {
+                Ok(id) => made.push(id),
+                Err(_) => assert_eq!(in_use, 5),
+            },
+            2 if !made.is_empty() => {
+                let at = rng.next_u32() as usize % made.len();
+                // Some have been closed by a failure.
+                let _ = scene.sfu.close_transport(scene.now, made.swap_remove(at));
+            }
+            _ => {
+                let outputs = rng.next_u32() % 5;
+                runtime.drain(&mut scene, &mut rng, outputs);
+            }
+        }
+        assert_eq!(scene.sfu.stats().transports, scene.sfu.stats().transport_ports);
+    }
+    assert!(scene.sfu.stats().listens_failed > 10);
+    scene.sfu.close_router(scene.now, scene.router).unwrap();
+    runtime.drain(&mut scene, &mut rng, u32::MAX);
+    assert!(scene.sfu.is_empty() && runtime.bound.is_empty() && runtime.refused.is_empty());
 }
