@@ -4,7 +4,7 @@ use sansfu_tests::bandwidth::scoreboard::{HEADER, rows};
 
 const COMMITTED: &str = include_str!("../bwe-scoreboard.csv");
 
-/// Every so manieth row of the slower links is run again, and all special ones but the slow.
+/// One row in so many is run again, but for those of the fastest links, which take long.
 const SAMPLE: usize = 7;
 
 #[test]
