@@ -275,11 +275,9 @@ impl Run {
     }
 
     fn cross(&mut self) {
-        if self.cross_bps > 0 {
-            self.bottleneck.send(self.now_us, CROSS_PACKET);
-            let gap_us = CROSS_PACKET as u64 * 8_000_000 / self.cross_bps;
-            self.push(self.now_us + gap_us as i64, Event::Cross);
-        }
+        let Some(gap_us) = (CROSS_PACKET as u64 * 8_000_000).checked_div(self.cross_bps) else { return };
+        self.bottleneck.send(self.now_us, CROSS_PACKET);
+        self.push(self.now_us + gap_us as i64, Event::Cross);
     }
 
     /// Each 100 ms: the estimate, and once in ten times the round trip as reports would tell it.
