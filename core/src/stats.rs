@@ -188,6 +188,8 @@ pub struct SfuStats {
     pub dropped_queue_full: u64,
     /// Dropped: the payload had left the retransmission storage before it was rendered.
     pub dropped_overwritten: u64,
+    /// Dropped: the transport had lost its path before the packet was rendered.
+    pub dropped_without_path: u64,
     /// Dropped: events that nobody polled.
     pub dropped_events: u64,
 }

@@ -482,3 +482,25 @@ fn answers_to_strangers_do_not_pile_up() {
     siege.world.drain();
     siege.assert_undisturbed();
 }
+
+#[test]
+fn what_is_queued_for_a_path_that_is_lost_is_counted() {
+    let mut inside = Inside::new(10);
+    (0..3).for_each(|_| inside.send_honest());
+    inside.honest_sequence += 1;
+    let packet = vp8_packet(HONEST_SSRC, inside.honest_sequence as u16, 96, false);
+    let hosts = &mut inside.world.hosts;
+    let (publisher, watcher) = (hosts[1].external, hosts[2].external);
+    let packet = hosts[1].client.protect_rtp(&packet, inside.honest_sequence);
+    // The watcher has been silent for so long that another may have its address.
+    let takeover = hosts[0].client.binding_request().to_bytes();
+    let now = inside.world.now + Duration::from_secs(11);
+    for (remote, mut payload) in [(publisher, packet), (watcher, takeover)] {
+        let datagram =
+            Datagram { local: sfu_address(), remote, protocol: Protocol::Udp, payload: &mut payload };
+        inside.world.sfu.handle_input(now, Input::Datagram(datagram));
+    }
+    assert_eq!(inside.world.sfu.stats().dropped_without_path, 0, "it is queued");
+    while !matches!(inside.world.sfu.poll_output(), Output::Timeout(_)) {}
+    assert_eq!(inside.world.sfu.stats().dropped_without_path, 1);
+}

@@ -22,7 +22,11 @@ impl Router {
         rendered.runs.clear();
         let Some(transport) = self.transports.get_mut(id.own) else { return };
         while let Some(packet) = transport.pop_queued() {
-            let Some(path) = transport.ice.selected() else { continue };
+            let Some(path) = transport.ice.selected() else {
+                // It has lost its path since the packet was queued.
+                out.stats.dropped_without_path += 1;
+                continue;
+            };
             let Some(consumer) = self.consumers.get(packet.consumer) else { continue };
             let start = rendered.bytes.len();
             let header_len = if let Content::Padding(length) = packet.content {

@@ -20,7 +20,6 @@ impl Sfu {
     /// dropped. First fires the timers that are due at `now`.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.advance(now);
-        self.fire_timers();
         match input {
             Input::Datagram(datagram) => self.handle_datagram(datagram),
             Input::ListenFailed { transport_id, local } => self.handle_listen_failure(transport_id, local),
@@ -31,7 +30,7 @@ impl Sfu {
     }
 
     /// Renders and removes the next output. [`Output::Timeout`] comes only when nothing else is left, and names a time that has
-    /// not been reached by the last input.
+    /// not been reached by the last input or request.
     pub fn poll_output(&mut self) -> Output<'_> {
         if let Some(event) = self.out.events.pop() {
             return Output::Event(event);
@@ -180,9 +179,7 @@ impl Sfu {
         }
         self.apply(id, change);
     }
-}
 
-impl Sfu {
     /// Whether a tuple is selected by another transport, and in use. Who knows the credentials of one transport must not be able
     /// to take another's path away by forging its address. When two clients have changed places, each asks from the tuple that
     /// is the other's: the first whose hold has ended takes it, and frees its own for the other.

@@ -6,6 +6,8 @@
 //! ```
 //!
 //! Invariant: `handle_input` and the requests decide; `poll_output` renders and removes.
+//!
+//! Invariant: both fire the timers that are due at their `now` before anything else, and behind it what they have made due.
 mod drive;
 mod io;
 mod ports;
@@ -124,9 +126,10 @@ impl Sfu {
         Ok((router, Context { now: self.now, config: &self.config, out: &mut self.out }))
     }
 
-    /// Time never goes back, whatever the caller's clock does.
+    /// Comes to `now`: what is due by then happens first. Time never goes back, whatever the caller's clock does.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.fire_timers();
     }
 }
 

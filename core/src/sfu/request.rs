@@ -79,6 +79,8 @@ impl Sfu {
     ///
     /// Errors: those of the method that the request stands for; nothing is changed then.
     pub fn request(&mut self, now: Instant, request: Request) -> Result<Response, RequestError> {
+        // Those that only read have no other way to come behind what is due.
+        self.advance(now);
         let done = |()| Response::Done {};
         match request {
             Request::CreateRouter(options) => {

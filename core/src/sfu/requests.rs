@@ -15,7 +15,7 @@ use crate::model::{
     WebRtcTransportData, WebRtcTransportOptions,
 };
 use crate::ortc::{self, DtlsParameters, IceParameters, RtpCapabilities};
-use crate::router::Router;
+use crate::router::{Context, Router};
 use crate::stats::{RtpStreamStats, WebRtcTransportStats};
 use crate::transport::{WebRtcTransport, WebRtcTransportParams};
 
@@ -27,25 +27,26 @@ impl Sfu {
     ///
     /// Errors: a codec that is not supported, the limit of routers.
     pub fn create_router(&mut self, now: Instant, options: RouterOptions) -> Result<RouterId, RequestError> {
-        self.advance(now);
-        if self.routers.len() >= self.config.max_routers {
-            return Err(RequestError::limit("routers", self.config.max_routers));
-        }
-        let capabilities = ortc::generate_router_rtp_capabilities(&options.media_codecs)?;
-        let rng = self.rng.fork();
-        let id =
-            self.routers.insert_with(|id| Router::new(RouterId(id), capabilities, options.app_data, rng));
-        Ok(RouterId(id))
+        self.at(now, |sfu| {
+            if sfu.routers.len() >= sfu.config.max_routers {
+                return Err(RequestError::limit("routers", sfu.config.max_routers));
+            }
+            let capabilities = ortc::generate_router_rtp_capabilities(&options.media_codecs)?;
+            let rng = sfu.rng.fork();
+            let new = |id| Router::new(RouterId(id), capabilities, options.app_data, rng);
+            Ok(RouterId(sfu.routers.insert_with(new)))
+        })
     }
 
     /// Closes a router and all in it. Nothing in it is reported by events: the caller asked for it.
     pub fn close_router(&mut self, now: Instant, id: RouterId) -> Result<(), RequestError> {
-        self.advance(now);
-        for transport in self.router_ref(id)?.transport_ids() {
-            self.close_transport(now, transport)?;
-        }
-        self.routers.remove(id.0);
-        Ok(())
+        self.at(now, |sfu| {
+            for transport in sfu.router_ref(id)?.transport_ids() {
+                sfu.remove_transport(transport)?;
+            }
+            sfu.routers.remove(id.0);
+            Ok(())
+        })
     }
 
     /// What can be read of a router.
@@ -70,7 +71,14 @@ impl Sfu {
         router: RouterId,
         options: WebRtcTransportOptions,
     ) -> Result<TransportId, RequestError> {
-        self.advance(now);
+        self.at(now, |sfu| sfu.add_webrtc_transport(router, options))
+    }
+
+    fn add_webrtc_transport(
+        &mut self,
+        router: RouterId,
+        options: WebRtcTransportOptions,
+    ) -> Result<TransportId, RequestError> {
         let (transports, _, _) = self.router_ref(router)?.counts();
         let limit = self.config.max_transports_per_router;
         if transports >= limit {
@@ -92,7 +100,9 @@ impl Sfu {
             available_outgoing_bitrate_bps: u64::from(
                 options.initial_available_outgoing_bitrate.unwrap_or(INITIAL_OUTGOING_BITRATE_BPS),
             ),
-            connect_by: options.connect_timeout.map(|seconds| now + Duration::from_secs(u64::from(seconds))),
+            connect_by: options
+                .connect_timeout
+                .map(|seconds| self.now + Duration::from_secs(u64::from(seconds))),
             max_queued_packets: self.config.max_queued_packets_per_transport,
             srtp_crypto: self.config.srtp_crypto.clone(),
             max_ssrcs: self.config.max_ssrcs_per_transport,
@@ -134,31 +144,35 @@ impl Sfu {
         id: TransportId,
         dtls_parameters: &DtlsParameters,
     ) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, ctx) = self.split(id.router)?;
-        let transport = router.transport_mut(id)?;
-        let change = transport.connect(ctx.now, dtls_parameters, ctx.out).map_err(|error| match error {
-            FingerprintError::AlreadySet => RequestError::state("connect() already called"),
-            FingerprintError::NoStrongFingerprint => RequestError::invalid(
-                "dtlsParameters.fingerprints must have one of sha-256, sha-384 or sha-512",
-            ),
-        })?;
-        self.apply(id, change);
-        Ok(())
+        self.at(now, |sfu| {
+            let (router, ctx) = sfu.split(id.router)?;
+            let transport = router.transport_mut(id)?;
+            let change =
+                transport.connect(ctx.now, dtls_parameters, ctx.out).map_err(|error| match error {
+                    FingerprintError::AlreadySet => RequestError::state("connect() already called"),
+                    FingerprintError::NoStrongFingerprint => RequestError::invalid(
+                        "dtlsParameters.fingerprints must have one of sha-256, sha-384 or sha-512",
+                    ),
+                })?;
+            sfu.apply(id, change);
+            Ok(())
+        })
     }
 
     /// New ICE credentials; the old ones stay valid until the new ones are used.
     pub fn restart_ice(&mut self, now: Instant, id: TransportId) -> Result<IceParameters, RequestError> {
-        self.advance(now);
-        let mut rng = self.rng.fork();
-        let transport = self.router_mut(id.router)?.transport_mut(id)?;
-        let retired = transport.ice.restart(&mut rng);
-        let parameters = ice_parameters(transport);
-        if let Some(fragment) = retired {
-            self.demux.remove_username_fragment(&fragment);
-        }
-        self.demux.add_username_fragment(&parameters.username_fragment, id);
-        Ok(parameters)
+        self.at(now, |sfu| {
+            sfu.router_ref(id.router)?.transport(id)?;
+            let mut rng = sfu.rng.fork();
+            let transport = sfu.router_mut(id.router)?.transport_mut(id)?;
+            let retired = transport.ice.restart(&mut rng);
+            let parameters = ice_parameters(transport);
+            if let Some(fragment) = retired {
+                sfu.demux.remove_username_fragment(&fragment);
+            }
+            sfu.demux.add_username_fragment(&parameters.username_fragment, id);
+            Ok(parameters)
+        })
     }
 
     /// Limits the estimate of the bandwidth towards a client, in bits a second; `None`: no limit.
@@ -171,9 +185,9 @@ impl Sfu {
         min_bps: Option<u64>,
         max_bps: Option<u64>,
     ) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_outgoing_bitrate_limits(id, min_bps, max_bps, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| {
+            router.set_outgoing_bitrate_limits(id, min_bps, max_bps, ctx)
+        })
     }
 
     /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
@@ -183,19 +197,23 @@ impl Sfu {
         id: TransportId,
         bitrate_bps: Option<u64>,
     ) -> Result<(), RequestError> {
-        self.advance(now);
-        let transport = self.router_mut(id.router)?.transport_mut(id)?;
-        transport.max_incoming_bitrate_bps = bitrate_bps;
-        if let Some(remb) = &mut transport.remb {
-            remb.set_max_bitrate(bitrate_bps);
-        }
-        Ok(())
+        self.on_router(now, id.router, |router, _| {
+            let transport = router.transport_mut(id)?;
+            transport.max_incoming_bitrate_bps = bitrate_bps;
+            if let Some(remb) = &mut transport.remb {
+                remb.set_max_bitrate(bitrate_bps);
+            }
+            Ok(())
+        })
     }
 
     /// Closes a transport with its producers and consumers. Consumers of its producers on other transports are closed with an
     /// event.
     pub fn close_transport(&mut self, now: Instant, id: TransportId) -> Result<(), RequestError> {
-        self.advance(now);
+        self.at(now, |sfu| sfu.remove_transport(id))
+    }
+
+    fn remove_transport(&mut self, id: TransportId) -> Result<(), RequestError> {
         let (router, mut ctx) = self.split(id.router)?;
         let closed =
             router.close_transport(id, None, &mut ctx).ok_or_else(|| RequestError::not_found("transport"))?;
@@ -212,9 +230,7 @@ impl Sfu {
         transport: TransportId,
         options: ProducerOptions,
     ) -> Result<ProducerId, RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(transport.router)?;
-        router.produce(transport, options, &mut ctx)
+        self.on_router(now, transport.router, |router, ctx| router.produce(transport, options, ctx))
     }
 
     /// What can be read of a producer.
@@ -224,23 +240,17 @@ impl Sfu {
 
     /// Stops forwarding a producer. No-op when it is paused.
     pub fn pause_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_producer_paused(id, true, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_producer_paused(id, true, ctx))
     }
 
     /// Goes on forwarding a producer. No-op when it is not paused.
     pub fn resume_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_producer_paused(id, false, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_producer_paused(id, false, ctx))
     }
 
     /// Closes a producer. Its consumers are closed with an event each.
     pub fn close_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.close_producer(id, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.close_producer(id, ctx))
     }
 
     /// Whether a client of these capabilities can consume a producer; false for what does not exist.
@@ -255,12 +265,12 @@ impl Sfu {
         transport: TransportId,
         options: ConsumerOptions,
     ) -> Result<ConsumerId, RequestError> {
-        self.advance(now);
-        if options.producer_id.router != transport.router {
-            return Err(RequestError::not_found("producer"));
-        }
-        let (router, mut ctx) = self.split(transport.router)?;
-        router.consume(transport, options, &mut ctx)
+        self.on_router(now, transport.router, |router, ctx| {
+            if options.producer_id.router != transport.router {
+                return Err(RequestError::not_found("producer"));
+            }
+            router.consume(transport, options, ctx)
+        })
     }
 
     /// What can be read of a consumer.
@@ -270,22 +280,17 @@ impl Sfu {
 
     /// Stops sending. No-op when it is paused.
     pub fn pause_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_consumer_paused(id, true, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_consumer_paused(id, true, ctx))
     }
 
     /// Goes on sending, from the next keyframe, which is asked for. No-op when it is not paused.
     pub fn resume_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_consumer_paused(id, false, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_consumer_paused(id, false, ctx))
     }
 
     /// Closes a consumer.
     pub fn close_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
-        self.advance(now);
-        self.router_mut(id.router)?.close_consumer(id)
+        self.on_router(now, id.router, |router, _| router.close_consumer(id))
     }
 
     /// Which layers are wanted at most, where there are several; cut to those that exist. Where there are none, nothing happens.
@@ -295,9 +300,7 @@ impl Sfu {
         id: ConsumerId,
         layers: ConsumerLayers,
     ) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_preferred_layers(id, layers, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_preferred_layers(id, layers, ctx))
     }
 
     /// The share when bandwidth is short, 1 to 255.
@@ -307,16 +310,12 @@ impl Sfu {
         id: ConsumerId,
         priority: u8,
     ) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.set_priority(id, priority, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.set_priority(id, priority, ctx))
     }
 
     /// Asks the producer's client for a keyframe, at most once per interval.
     pub fn request_consumer_key_frame(&mut self, now: Instant, id: ConsumerId) -> Result<(), RequestError> {
-        self.advance(now);
-        let (router, mut ctx) = self.split(id.router)?;
-        router.request_consumer_key_frame(id, &mut ctx)
+        self.on_router(now, id.router, |router, ctx| router.request_consumer_key_frame(id, ctx))
     }
 
     /// Statistics of a transport (one entry).
@@ -338,6 +337,27 @@ impl Sfu {
     /// Statistics of a consumer: its outbound stream, and the producer's stream that it forwards.
     pub fn consumer_stats(&self, now: Instant, id: ConsumerId) -> Result<Vec<RtpStreamStats>, RequestError> {
         self.router_ref(id.router)?.consumer_stats(id, now, self.out.clock)
+    }
+
+    /// Carries out a request as an input is taken: behind the timers that are due at `now`, and with what it makes due itself.
+    fn at<T>(&mut self, now: Instant, request: impl FnOnce(&mut Self) -> T) -> T {
+        self.advance(now);
+        let answer = request(self);
+        self.fire_timers();
+        answer
+    }
+
+    /// The same for a request that is about one router.
+    fn on_router<T>(
+        &mut self,
+        now: Instant,
+        id: RouterId,
+        request: impl FnOnce(&mut Router, &mut Context<'_>) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        self.at(now, |sfu| {
+            let (router, mut ctx) = sfu.split(id)?;
+            request(router, &mut ctx)
+        })
     }
 
     /// One for each address that clients can tell apart: several local ones may be announced as the same.

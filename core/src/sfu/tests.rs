@@ -120,3 +120,22 @@ fn time_does_not_run_backwards_and_idle_machines_wait_for_nothing() {
     assert_eq!(sfu.now, now + Duration::from_secs(5));
     assert!(matches!(sfu.poll_output(), Output::Timeout(Deadline { at: None, reason: None })));
 }
+
+#[test]
+fn a_request_comes_behind_what_is_due_at_its_time() {
+    let (mut sfu, now) = sfu();
+    let options = crate::model::RouterOptions {
+        media_codecs: crate::ortc::default_media_codecs(),
+        ..Default::default()
+    };
+    let router = sfu.create_router(now, options).unwrap();
+    let options = crate::model::WebRtcTransportOptions { connect_timeout: Some(5), ..Default::default() };
+    let transport = sfu.create_webrtc_transport(now, router, options).unwrap();
+    let later = now + Duration::from_secs(5);
+    assert!(sfu.restart_ice(later - Duration::from_millis(1), transport).is_ok());
+    let refused = sfu.restart_ice(later, transport).unwrap_err();
+    assert_eq!(refused.message, "transport not found", "its client had until now to connect");
+    let events: Vec<Event> = std::iter::from_fn(|| sfu.next_event()).collect();
+    assert!(events.iter().any(|event| matches!(event, Event::TransportClosed { .. })), "{events:?}");
+    assert!(matches!(sfu.poll_output(), Output::Timeout(Deadline { at: None, .. })));
+}

@@ -201,7 +201,7 @@ impl House {
                 Output::Event(_) => self.watch.on_output(),
             }
         };
-        self.watch.on_timeout(deadline, Some(self.now));
+        self.watch.on_timeout(deadline, self.now);
         self.deadline = deadline.at;
         for (session, text) in outputs {
             assert!(self.open.contains(&session), "a word to {session:?}, which is closed");

@@ -26,8 +26,6 @@ struct Machine {
     sfu: Sfu,
     backend: Arc<FixedDtls>,
     now: Instant,
-    /// When the last input came, if no request has come since: those may make something due at once, and fire no timers.
-    input_at: Option<Instant>,
     deadline: Option<Instant>,
     capabilities: RtpCapabilities,
     watch: Watch,
@@ -97,7 +95,6 @@ impl Machine {
             sfu,
             backend,
             now,
-            input_at: None,
             deadline: None,
             watch: Watch::default(),
             undrained: 0,
@@ -202,7 +199,6 @@ impl Machine {
 
     fn handle(&mut self, input: Input<'_>) {
         self.undrained += 1;
-        self.input_at = Some(self.now);
         self.sfu.handle_input(self.now, input);
     }
 
@@ -222,7 +218,7 @@ impl Machine {
                 Output::Timeout(deadline) => break deadline,
             }
         };
-        self.watch.on_timeout(deadline, self.input_at);
+        self.watch.on_timeout(deadline, self.now);
         let Deadline { at, reason } = deadline;
         assert!(at.is_none() || reason.is_some(), "somebody's timer it is");
         self.deadline = at;
@@ -258,8 +254,6 @@ impl Machine {
 impl Machine {
     fn request(&mut self, request: Request) {
         self.undrained += 1;
-        self.input_at = None;
-        let before = self.sfu.stats();
         match self.sfu.request(self.now, request.clone()) {
             Ok(response) => {
                 assert!(serde_json::to_string(&response).is_ok());
@@ -268,6 +262,9 @@ impl Machine {
             }
             Err(error) => {
                 assert!(!error.message.is_empty());
+                // What was due has happened before it was refused, so that now there is nothing else that could change anything.
+                let before = self.sfu.stats();
+                assert!(self.sfu.request(self.now, request.clone()).is_err());
                 assert_eq!(self.sfu.stats(), before, "a refused request changes nothing: {request:?}");
             }
         }
