@@ -281,9 +281,15 @@ impl Consumer {
         Some(packet)
     }
 
-    /// A packet of at most `bytes` on the wire that may be sent to probe for bandwidth: what was sent lately once more, by the
-    /// retransmission stream, else padding in it. `None` where there is no such stream.
-    pub fn probe(&mut self, bytes: usize, producer: &Producer, send_time: u32) -> Option<QueuedPacket> {
+    /// A packet of at most `bytes` on the wire that may be sent to probe for bandwidth: with `may_repeat` what was sent lately
+    /// once more, by the retransmission stream, else padding in it. `None` where there is no such stream.
+    pub fn probe(
+        &mut self,
+        bytes: usize,
+        producer: &Producer,
+        send_time: u32,
+        may_repeat: bool,
+    ) -> Option<QueuedPacket> {
         let ssrc = self.stream.rtx_ssrc()?;
         let (payload_type, stored) = self.codecs.iter().find_map(|codec| Some((codec.rtx?, codec.stored)))?;
         let room = bytes.saturating_sub(self.layout.overhead_bytes());
@@ -303,7 +309,7 @@ impl Consumer {
             offsets: NumberOffsets::default(),
             is_probe: true,
         };
-        if self.selection.current().is_some() {
+        if may_repeat && self.selection.current().is_some() {
             self.repeat(&mut packet, stored, room, producer);
         }
         packet.index = self.stream.next_rtx_ext();

@@ -46,6 +46,7 @@ impl Router {
     /// The client has told of its bandwidth.
     pub(super) fn on_bandwidth_feedback(&mut self, id: TransportId, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(id.own) else { return };
+        transport.bandwidth.on_told();
         transport.bandwidth.note_change(ctx.now, false);
         self.see_to_bandwidth(id, ctx);
     }
@@ -134,8 +135,7 @@ impl Router {
         let send_time = ctx.out.clock.abs_send_time(ctx.now);
         while let Some(mut paced) = transport.bandwidth.release(ctx.now) {
             let Some(consumer) = self.consumers.get_mut(paced.packet.consumer) else { continue };
-            // What is sent again as it was keeps its time.
-            if paced.numbered || !consumer.layout.has_transport_sequence() {
+            if paced.gets_time {
                 paced.packet.abs_send_time = send_time;
             }
             if let Some(packet) = transport.enqueue(ctx.now, paced, ctx.out) {
@@ -166,13 +166,16 @@ impl Router {
             let Some(own) = all().find(flows).or_else(|| all().next()).copied() else { return };
             let Some(consumer) = consumers.get_mut(own) else { return };
             let Some(producer) = self.producers.get(consumer.producer) else { return };
-            let Some(packet) = consumer.probe(probe.bytes, producer, send_time) else { return };
+            // What waits has numbers that have not been sent.
+            let may_repeat = transport.bandwidth.waiting() == 0;
+            let Some(packet) = consumer.probe(probe.bytes, producer, send_time, may_repeat) else { return };
             let payload = match packet.content {
                 Content::Padding(length) => usize::from(length),
                 _ => 2 + producer.stored_payload_len(&packet),
             };
             let bytes = payload + consumer.layout.overhead_bytes();
-            if transport.enqueue(ctx.now, PacedPacket { packet, numbered: true, bytes }, ctx.out).is_none() {
+            let paced = PacedPacket { packet, gets_time: true, numbered: true, bytes };
+            if transport.enqueue(ctx.now, paced, ctx.out).is_none() {
                 return;
             }
         }

@@ -120,10 +120,14 @@ impl Router {
             let resent = consumer.retransmit(ctx.now, rtt, *sequence_number, producer, send_time);
             let Some(packet) = resent else { continue };
             // A packet sent again under its own SSRC is the same to the last byte: it keeps its transport-wide number.
-            let numbered = consumer.layout.has_transport_sequence() && packet.content.is_retransmission();
-            let length = producer.stored_payload_len(&packet);
-            let bytes = length + consumer.layout.overhead_bytes();
-            transport.send_paced(ctx.now, PacedPacket { packet, numbered, bytes }, ctx.out);
+            let is_new = packet.content.is_retransmission();
+            let numbered = is_new && consumer.layout.has_transport_sequence();
+            let bytes = producer.stored_payload_len(&packet) + consumer.layout.overhead_bytes();
+            let paced = PacedPacket { packet, gets_time: is_new, numbered, bytes };
+            match consumer.kind {
+                MediaKind::Audio => transport.enqueue(ctx.now, paced, ctx.out),
+                MediaKind::Video => transport.send_paced(ctx.now, paced, ctx.out),
+            };
         }
     }
 
@@ -167,7 +171,8 @@ fn forward(
 ) -> bool {
     let Some(packet) = consumer.forward(ctx.now, stored, producer, send_time) else { return false };
     let bytes = stored.payload_len + consumer.layout.overhead_bytes();
-    let paced = PacedPacket { packet, numbered: consumer.layout.has_transport_sequence(), bytes };
+    let numbered = consumer.layout.has_transport_sequence();
+    let paced = PacedPacket { packet, gets_time: true, numbered, bytes };
     // Sound does not wait behind pictures.
     let queued = match consumer.kind {
         MediaKind::Audio => transport.enqueue(ctx.now, paced, ctx.out),

@@ -83,7 +83,7 @@ fn transport_stats(
         rtx_send_bitrate: counters.rtx_sent.rate_bps(now),
         probation_bytes_sent: counters.probation_sent.bytes,
         probation_send_bitrate: counters.probation_sent.rate_bps(now),
-        available_outgoing_bitrate: Some(transport.bandwidth.estimator.estimate_bps()),
+        available_outgoing_bitrate: Some(transport.bandwidth.estimate_bps()),
         available_incoming_bitrate: transport.remb.as_ref().and_then(|remb| remb.estimate_bps()),
         max_incoming_bitrate: transport.max_incoming_bitrate_bps,
     }

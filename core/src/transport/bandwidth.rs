@@ -35,8 +35,10 @@ pub enum BandwidthFeedback {
 /// A packet that waits for its turn.
 #[derive(Debug, Clone, Copy)]
 pub struct PacedPacket {
-    /// The packet; its transport-wide number and send time are not decided yet.
+    /// The packet; its transport-wide number is not decided yet.
     pub packet: QueuedPacket,
+    /// Whether it gets the time at which it leaves; one that is sent again under its own SSRC is the same to the last byte.
+    pub gets_time: bool,
     /// Whether it gets a transport-wide number.
     pub numbered: bool,
     /// Its size on the wire.
@@ -50,6 +52,8 @@ pub struct OutgoingBandwidth {
     pub estimator: BandwidthEstimator,
     /// How the client tells of it; `None`: nothing is known of the path, and all is sent.
     feedback: Option<BandwidthFeedback>,
+    /// It has told. Until then the start is believed, and nothing is held back: some who could tell never do.
+    has_told: bool,
     limits: BitrateLimits,
     pacer: Pacer,
     waiting: VecDeque<PacedPacket>,
@@ -82,6 +86,7 @@ impl OutgoingBandwidth {
         OutgoingBandwidth {
             estimator: BandwidthEstimator::new(limits),
             feedback: None,
+            has_told: false,
             limits,
             pacer: Pacer::new(),
             waiting: VecDeque::new(),
@@ -113,9 +118,23 @@ impl OutgoingBandwidth {
         (Some(self.limits.min_bps).filter(|min_bps| *min_bps != MIN_BPS), self.limits.max_bps)
     }
 
+    /// The client has told of what arrives.
+    pub fn on_told(&mut self) {
+        self.has_told = true;
+    }
+
     /// What there is to be shared; `None`: no limit is known.
     pub fn available_bps(&self) -> Option<u64> {
-        self.feedback.map(|_| self.estimator.estimate_bps())
+        self.feedback.map(|_| self.estimate_bps())
+    }
+
+    /// What the path is taken to carry.
+    pub fn estimate_bps(&self) -> u64 {
+        if self.has_told {
+            return self.estimator.estimate_bps();
+        }
+        let most = self.limits.max_bps.unwrap_or(u64::MAX);
+        self.limits.start_bps.max(self.limits.min_bps).min(most)
     }
 
     /// How the client tells of it.
@@ -125,7 +144,7 @@ impl OutgoingBandwidth {
 
     /// Whether a packet leaves at once; else it has to wait ([`Self::wait`]).
     pub fn may_send(&mut self, now: Instant, bytes: usize) -> bool {
-        if self.feedback.is_none() {
+        if self.feedback.is_none() || !self.has_told {
             return true;
         }
         if !self.waiting.is_empty() {
@@ -204,8 +223,7 @@ impl OutgoingBandwidth {
             Some((at, _)) if !asked => at + MIN_ALLOCATION_INTERVAL,
             _ => now,
         };
-        let (estimate_bps, shared_bps) =
-            (self.estimator.estimate_bps(), self.allocated.map_or(0, |(_, bps)| bps));
+        let (estimate_bps, shared_bps) = (self.estimate_bps(), self.allocated.map_or(0, |(_, bps)| bps));
         let is_notable = estimate_bps.abs_diff(shared_bps) * 100 > shared_bps * NOTABLE_PERCENT;
         if asked || is_notable {
             let at = earliest.max(now);
@@ -223,13 +241,13 @@ impl OutgoingBandwidth {
     pub fn on_allocated(&mut self, now: Instant, wanted_bps: u64, again: bool) {
         self.wanted_bps = wanted_bps;
         self.estimator.set_wanted(now, wanted_bps);
-        self.allocated = Some((now, self.estimator.estimate_bps()));
+        self.allocated = Some((now, self.estimate_bps()));
         self.allocate_at = (again && self.feedback.is_some()).then(|| now + ALLOCATION_INTERVAL);
     }
 
     /// What is to be told of the estimate now.
     pub fn report(&mut self, now: Instant) -> Option<BandwidthReport> {
-        let available_bps = self.available_bps()?;
+        let available_bps = self.available_bps().filter(|_| self.wanted_bps > 0)?;
         let report = BandwidthReport {
             desired_bps: self.wanted_bps,
             effective_desired_bps: self.wanted_bps.min(self.limits.max_bps.unwrap_or(u64::MAX)),

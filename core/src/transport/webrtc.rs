@@ -323,7 +323,7 @@ impl WebRtcTransport {
             out.stats.dropped_queue_full += 1;
             return None;
         }
-        let PacedPacket { mut packet, numbered, bytes } = paced;
+        let PacedPacket { mut packet, numbered, bytes, .. } = paced;
         if numbered {
             packet.transport_sequence = self.next_transport_sequence;
             self.next_transport_sequence = self.next_transport_sequence.wrapping_add(1);

@@ -136,7 +136,12 @@ impl Kind {
             let number = u32::from_be_bytes(payload.get(at..at + 4)?.try_into().ok()?);
             let index = u16::from_be_bytes(payload.get(at + 4..at + 6)?.try_into().ok()?);
             let frame = Frame { number, keyframe: *payload.get(at + 6)? == 1 };
-            (self.payload(frame, index) == payload).then_some((frame, index))
+            let mut same = payload.to_vec();
+            if self == Kind::Vp8 {
+                // The picture id is the forwarder's.
+                same.get_mut(2..4)?.copy_from_slice(&(number as u16 | 0x8000).to_be_bytes());
+            }
+            (self.payload(frame, index) == same).then_some((frame, index))
         };
         [1, 4, 7, 14].into_iter().find_map(marks)
     }
