@@ -193,7 +193,9 @@ impl Consumer {
         };
         let is_sent = packet.payload_len > 0 && meta.frame.members.contains(decision.layers);
         let (index, content) = if is_sent {
-            (self.sequence.map(meta.ext_seq)?, Content::Payload)
+            let index = self.sequence.map(meta.ext_seq)?;
+            self.pictures.on_sent(&meta.frame, decision.offsets);
+            (index, Content::Payload)
         } else {
             match self.sequence.drop(meta.ext_seq) {
                 DropOutcome::TooLate { reserved_out } => (reserved_out, Content::Empty),
@@ -396,10 +398,8 @@ impl Consumer {
             Some(last) => self.timestamps.switch(last, encoding, meta.timestamp, aligned, meta.received_at),
             None => self.timestamps.restart(meta.timestamp, meta.received_at, last.is_some()),
         };
-        // Where decoders do not mind gaps the same source keeps its numbers.
-        if last != Some(encoding) || self.closes_picture_ids(meta.payload_type) {
-            self.pictures.begin(&meta.frame);
-        }
+        let closes_up = self.closes_picture_ids(meta.payload_type);
+        self.pictures.begin(encoding, &meta.frame, closes_up);
         self.selection.begin(meta.timestamp);
         self.sequence.restart(meta.ext_seq, Source { encoding, timestamp_offset: self.timestamps.offset() });
         true
@@ -453,9 +453,8 @@ impl Consumer {
     ) -> Option<Decision> {
         let frame = &packet.meta.frame;
         if packet.payload_len > 0 {
-            if self.selection.on_packet(packet.meta.timestamp, frame) {
-                self.pictures.on_sent(frame);
-            } else if closes_picture_ids {
+            let is_sent = self.selection.on_packet(packet.meta.timestamp, frame);
+            if !is_sent && closes_picture_ids {
                 self.pictures.leave_out(timestamp);
             }
         }

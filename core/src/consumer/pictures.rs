@@ -23,6 +23,8 @@ pub(super) struct Decision {
 /// Numbers and decisions of one consumer.
 #[derive(Debug, Default)]
 pub(super) struct Pictures {
+    /// The encoding that the offsets are of.
+    encoding: Option<u8>,
     offsets: NumberOffsets,
     /// PictureID, TL0PICIDX and frame number of the newest packet sent.
     last: Option<(u16, u8, u16)>,
@@ -33,11 +35,19 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// A source begins with this frame: its numbers go on from the last ones.
-    pub(super) fn begin(&mut self, frame: &FrameInfo) {
+    /// An encoding begins with this frame, or begins again. Its numbers go on from the last ones; where decoders mind no gaps
+    /// (`closes_up` is false) it keeps those that it has if that is behind the last ones, too.
+    pub(super) fn begin(&mut self, encoding: u8, frame: &FrameInfo, closes_up: bool) {
         self.left_out = None;
+        let is_same = self.encoding.replace(encoding) == Some(encoding);
         let Some((picture_id, tl0_index, frame_number)) = self.last else { return };
         let (id, index) = numbers(frame);
+        let ahead = id.wrapping_add(self.offsets.picture_id).wrapping_sub(picture_id) & 0x7FFF;
+        let frames_ahead =
+            frame.frame_number.wrapping_add(self.offsets.frame_number).wrapping_sub(frame_number);
+        if is_same && !closes_up && ahead < 0x4000 && frames_ahead < 0x8000 {
+            return;
+        }
         self.offsets = NumberOffsets {
             picture_id: picture_id.wrapping_add(1).wrapping_sub(id),
             tl0_index: tl0_index.wrapping_add(1).wrapping_sub(index),
@@ -45,14 +55,19 @@ impl Pictures {
         };
     }
 
-    /// The next packet is sent.
-    pub(super) fn on_sent(&mut self, frame: &FrameInfo) {
+    /// A packet is sent, maybe late: the numbers of what is sent next must be behind its own.
+    pub(super) fn on_sent(&mut self, frame: &FrameInfo, offsets: NumberOffsets) {
         let (id, index) = numbers(frame);
-        let Self { offsets, .. } = self;
+        let id = id.wrapping_add(offsets.picture_id);
+        let index = index.wrapping_add(offsets.tl0_index);
+        let number = frame.frame_number.wrapping_add(offsets.frame_number);
+        let (last_id, last_index, last_number) = self.last.unwrap_or((id, index, number));
+        // PictureID has 15 bits, or 7: then it is only compared with itself.
+        let is_newer_id = id.wrapping_sub(last_id) & 0x7FFF < 0x4000;
         self.last = Some((
-            id.wrapping_add(offsets.picture_id),
-            index.wrapping_add(offsets.tl0_index),
-            frame.frame_number.wrapping_add(offsets.frame_number),
+            if is_newer_id { id } else { last_id },
+            if index.wrapping_sub(last_index) < 0x80 { index } else { last_index },
+            if number.wrapping_sub(last_number) < 0x8000 { number } else { last_number },
         ));
     }
 

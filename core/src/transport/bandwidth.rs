@@ -20,6 +20,9 @@ const MIN_ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 /// A change of the estimate by this many percent is worth a share-out.
 const NOTABLE_PERCENT: u64 = 3;
 
+/// What is given has to fit with room to spare (see [`allocate`](crate::allocate)), so more than it is looked for.
+const SPARE_PERCENT: u64 = 30;
+
 /// The time between two reports of the estimate.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -240,7 +243,7 @@ impl OutgoingBandwidth {
     /// at now and then.
     pub fn on_allocated(&mut self, now: Instant, wanted_bps: u64, again: bool) {
         self.wanted_bps = wanted_bps;
-        self.estimator.set_wanted(now, wanted_bps);
+        self.estimator.set_wanted(now, wanted_bps + wanted_bps * SPARE_PERCENT / 100);
         self.allocated = Some((now, self.estimate_bps()));
         self.allocate_at = (again && self.feedback.is_some()).then(|| now + ALLOCATION_INTERVAL);
     }

@@ -195,7 +195,7 @@ fn check_timestamps(before: &Before, now: &Before, restarted: bool, gap: bool) -
     if before.marks.encoding == now.marks.encoding && !restarted {
         let expected = now.marks.capture.wrapping_add(before.timestamp_offset);
         // In a gap another encoding may have been there, and pushed this one on a little so that time does not go backwards.
-        let pushed_by = found.wrapping_sub(expected);
+        let pushed_by = (found.wrapping_sub(expected) as i32).unsigned_abs();
         return if pushed_by == 0 || gap && pushed_by <= MAX_PUSH {
             Ok(())
         } else {
