@@ -156,6 +156,9 @@ pub struct ConsumerOptions {
     /// Whether payload types and header extension ids are the remote's instead of the router's (answers to SDP offers need it).
     #[serde(default)]
     pub use_remote_ids: bool,
+    /// The SSRC, for protocols that tell it before there is a transport; a random one if absent. RTX gets the next number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssrc: Option<u32>,
     /// Anything of the application's.
     #[serde(default)]
     pub app_data: Value,
@@ -218,6 +221,7 @@ impl ConsumerOptions {
             preferred_layers: None,
             enable_rtx: None,
             use_remote_ids: false,
+            ssrc: None,
             app_data: Value::Null,
         }
     }

@@ -27,6 +27,7 @@ impl Router {
         let negotiation = ortc::ConsumerOptions {
             enable_rtx: options.enable_rtx.unwrap_or(producer.is_video()),
             use_remote_ids: options.use_remote_ids,
+            ssrc: options.ssrc,
             ..ortc::ConsumerOptions::default()
         };
         let (consumable, remote) = (&producer.consumable, &options.rtp_capabilities);

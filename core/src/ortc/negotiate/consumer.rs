@@ -20,6 +20,8 @@ pub struct ConsumerOptions {
     pub use_remote_ids: bool,
     /// Its MID; ignored with [`Self::pipe`].
     pub mid: Option<String>,
+    /// Its SSRC, random if absent; ignored with [`Self::pipe`]. RTX gets the next number.
+    pub ssrc: Option<u32>,
 }
 
 impl ConsumerOptions {
@@ -67,7 +69,8 @@ pub fn consumer_rtp_parameters(
     let encodings = if options.pipe {
         all_encodings(consumable, has_rtx, &mut random)
     } else {
-        vec![one_encoding(consumable, has_rtx, &mut random)]
+        let ssrc = options.ssrc.unwrap_or_else(|| ssrc_base(&mut random));
+        vec![one_encoding(consumable, has_rtx, ssrc)]
     };
     Ok(RtpParameters {
         mid: options.mid.clone().filter(|_| !options.pipe),
@@ -243,12 +246,7 @@ fn keep_one_bandwidth_feedback(
 }
 
 /// The one stream of a consumer, which stands for all of the producer's.
-fn one_encoding(
-    consumable: &RtpParameters,
-    has_rtx: bool,
-    random: &mut impl FnMut() -> u32,
-) -> RtpEncodingParameters {
-    let ssrc = ssrc_base(random);
+fn one_encoding(consumable: &RtpParameters, has_rtx: bool, ssrc: u32) -> RtpEncodingParameters {
     let encodings = &consumable.encodings;
     let given = encodings
         .iter()
