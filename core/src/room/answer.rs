@@ -31,7 +31,7 @@ impl Room {
         request: u64,
         command: Result<Command, Refusal>,
     ) {
-        let answer = command.and_then(|command| self.execute(turn, peer_id, command));
+        let answer = command.and_then(|command| self.execute_unless_member(turn, peer_id, command));
         turn.desk.answer(session, request, answer.as_ref().map(|(data, _)| data));
         match answer.ok().and_then(|(_, afterwards)| afterwards) {
             Some(Afterwards::Welcome(newcomer)) => {
@@ -42,6 +42,14 @@ impl Room {
             Some(Afterwards::AddProducer(producer)) => self.add_producer(turn, peer_id, *producer),
             None => {}
         }
+    }
+
+    /// What a member has is told apart by the ids of its own protocol, and paused by two sides: it must keep to that one.
+    fn execute_unless_member(&mut self, turn: &mut Turn<'_>, peer_id: &str, command: Command) -> Answer {
+        if self.peers.get(peer_id).is_some_and(|peer| peer.member.is_some()) {
+            return Err(Refusal::state("the peer has joined by the mediasoup protocol"));
+        }
+        self.execute(turn, peer_id, command)
     }
 
     fn execute(&mut self, turn: &mut Turn<'_>, peer_id: &str, command: Command) -> Answer {

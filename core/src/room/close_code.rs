@@ -10,6 +10,8 @@ pub const MALFORMED: u16 = 4400;
 pub const QUEUE_FULL: u16 = 4408;
 /// The media connection was lost: ICE consent expired or the DTLS handshake failed.
 pub const MEDIA_LOST: u16 = 4410;
+/// The application has closed the room.
+pub const ROOM_CLOSED: u16 = 4404;
 /// A fault of the server closed the room.
 pub const INTERNAL_ERROR: u16 = 4500;
 /// There is no space for another room or peer.

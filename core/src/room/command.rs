@@ -62,6 +62,12 @@ pub(super) struct Device {
 }
 
 impl Device {
+    /// What a client of version 2 may say of itself: `device` in its `appData`, with texts of at most `max_bytes`.
+    pub(super) fn of_app_data(app_data: &Value, max_bytes: usize) -> Self {
+        let given = app_data.get("device").and_then(Value::as_object);
+        given.and_then(|device| parse_device(Fields(device), max_bytes).ok()).unwrap_or_default()
+    }
+
     /// A publisher of whom nothing is known but that it came by WHIP.
     pub(super) fn whip() -> Self {
         Device { flag: "whip".to_owned(), name: "WHIP".to_owned(), version: String::new() }

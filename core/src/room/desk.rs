@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::mailbox::Mailbox;
+use super::mediasoup::{NOTIFICATION, Reports, notification};
 use super::refusal::Refusal;
 use super::{Limits, RoomsStats, SessionId, protoo};
 use crate::id::ConsumerId;
@@ -24,15 +25,27 @@ pub(super) struct Desk {
     pub(super) limits: Limits,
     pub(super) mailbox: Mailbox,
     pub(super) stats: RoomsStats,
+    pub(super) reports: Reports,
     sessions: BTreeMap<SessionId, Session>,
     deadlines: BTreeSet<(Instant, SessionId, u64)>,
 }
 
-/// One WebSocket.
+/// How what is told to a session travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// In protoo frames, by the server's own WebSocket.
+    Protoo,
+    /// As the application likes.
+    Application,
+}
+
+/// One WebSocket, or what an application has in its place.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) room_id: String,
+    /// Empty while it is nobody in the room, which only a session that an application carries can be.
     pub(super) peer_id: String,
+    pub(super) carrier: Carrier,
     malformed: u32,
     last_request_id: u64,
     in_flight: BTreeMap<u64, InFlight>,
@@ -50,10 +63,11 @@ impl Desk {
         Desk { limits, ..Desk::default() }
     }
 
-    pub(super) fn open(&mut self, session: SessionId, room_id: &str, peer_id: &str) {
+    pub(super) fn open(&mut self, session: SessionId, room_id: &str, peer_id: &str, carrier: Carrier) {
         let state = Session {
             room_id: room_id.to_owned(),
             peer_id: peer_id.to_owned(),
+            carrier,
             malformed: 0,
             last_request_id: 0,
             in_flight: BTreeMap::new(),
@@ -68,7 +82,15 @@ impl Desk {
             self.deadlines.remove(&(in_flight.at, session, *id));
         }
         self.mailbox.forget(session);
+        self.reports.forget(session);
         Some(state)
+    }
+
+    /// The peer of a session is called otherwise from now on.
+    pub(super) fn rename_peer(&mut self, session: SessionId, peer_id: &str) {
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.peer_id = peer_id.to_owned();
+        }
     }
 
     /// Counts a malformed message; whether it was one too many.
@@ -83,6 +105,16 @@ impl Desk {
 
     pub(super) fn notify(&mut self, session: SessionId, method: &str, data: &Value) {
         self.send(session, protoo::notification(method, data));
+    }
+
+    /// Notifies a client of version 2.
+    pub(super) fn notify_member(&mut self, session: SessionId, method: &str, members: Value) {
+        let message = notification(method, members);
+        match self.sessions.get(&session).map(|state| state.carrier) {
+            Some(Carrier::Protoo) => self.notify(session, NOTIFICATION, &message),
+            Some(Carrier::Application) => self.send(session, message.to_string()),
+            None => {}
+        }
     }
 
     pub(super) fn answer(&mut self, session: SessionId, id: u64, answer: Result<&Value, &Refusal>) {
@@ -143,6 +175,7 @@ impl Desk {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, ..)| *at)
+        let offers = self.deadlines.first().map(|(at, ..)| *at);
+        [offers, self.reports.next_deadline()].into_iter().flatten().min()
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::SessionId;
 use super::desk::{Desk, Turn};
 use super::members::Room;
+use super::peer::Peer;
 use crate::event::{CloseReason, ConsumerLayers, Event};
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
 
@@ -42,9 +43,16 @@ impl Room {
                 }
             }
             Event::ProducerScore { producer_id, scores } => {
+                self.score_changed(desk, *producer_id, scores);
                 let data = json!({ "producerId": producer_id, "score": scores });
                 self.tell_producing_session(desk, *producer_id, "producerScore", &data);
             }
+            Event::ConsumerProducerPaused { consumer_id } if self.source_paused(desk, *consumer_id, true) => {
+            }
+            Event::ConsumerProducerResumed { consumer_id }
+                if self.source_paused(desk, *consumer_id, false) => {}
+            Event::ConsumerLayersChanged { consumer_id, layers }
+                if self.layers_changed(desk, *consumer_id, layers.as_ref()) => {}
             Event::ConsumerProducerPaused { consumer_id } => {
                 let data = json!({ "consumerId": consumer_id });
                 self.tell_consuming_session(desk, *consumer_id, "consumerPaused", &data);
@@ -86,7 +94,8 @@ impl Room {
     }
 
     /// A transport that its client has closed is just gone. One that broke takes its session with it, so that the client
-    /// notices and can come back; a WHIP publisher without a session is gone with its transport.
+    /// notices and can come back; a member is told, and makes the transport anew; a WHIP publisher without a session is gone
+    /// with its transport.
     fn transport_closed(
         &mut self,
         desk: &mut Desk,
@@ -98,6 +107,13 @@ impl Room {
             peer.session.filter(|_| peer.transports.contains_key(&id))
         };
         let session = self.transports.get(&id).and_then(of_session);
+        if let Some(session) = session.filter(|_| reason != CloseReason::DtlsClosed)
+            && let Some(own) = self.member_transport_lost(id)
+        {
+            desk.notify_member(session, "transportClosed", json!({ "id": own }));
+            self.forget_transport(desk, id);
+            return None;
+        }
         let peer_id = self.forget_transport(desk, id)?;
         self.remove_unless_held(desk, &peer_id);
         session.filter(|_| reason != CloseReason::DtlsClosed)
@@ -105,14 +121,14 @@ impl Room {
 
     fn tell_producing_session(&self, desk: &mut Desk, id: ProducerId, method: &str, data: &Value) {
         let peer = self.producers.get(&id).and_then(|peer_id| self.peers.get(peer_id));
-        if let Some(session) = peer.and_then(|peer| peer.session) {
+        if let Some(session) = peer.and_then(Peer::joined_session) {
             desk.notify(session, method, data);
         }
     }
 
     fn tell_consuming_session(&self, desk: &mut Desk, id: ConsumerId, method: &str, data: &Value) {
         let peer = self.consumers.get(&id).and_then(|peer_id| self.peers.get(peer_id));
-        if let Some(session) = peer.and_then(|peer| peer.session) {
+        if let Some(session) = peer.and_then(Peer::joined_session) {
             desk.notify(session, method, data);
         }
     }

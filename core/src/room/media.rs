@@ -30,8 +30,12 @@ impl Room {
     /// Takes a producer that is gone out of the tables and tells the watchers.
     pub(super) fn remove_producer(&mut self, desk: &mut Desk, id: ProducerId) {
         let Some(peer_id) = self.producers.remove(&id) else { return };
+        self.remove_sinks(desk, &peer_id, id);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.producers.retain(|producer| producer.id != id);
+            if let Some(member) = &mut peer.member {
+                member.forget_source(id);
+            }
         }
         for peer in self.peers.values_mut() {
             peer.settled.remove(&id);
@@ -69,6 +73,9 @@ impl Room {
         let peer_id = self.transports.remove(&id)?;
         let peer = self.peers.get_mut(&peer_id)?;
         peer.transports.remove(&id);
+        if let Some(member) = &mut peer.member {
+            member.forget_transport(id);
+        }
         if peer.whip == Some(id) {
             peer.whip = None;
         }
@@ -86,18 +93,25 @@ impl Room {
         Some(peer_id)
     }
 
-    /// Takes a consumer that is gone out of the tables. Returns the session that had it.
+    /// Takes a consumer that is gone out of the tables. Returns the session that had it, if it has to be told: a member keeps the
+    /// consumer, not enabled any more.
     pub(super) fn remove_consumer(&mut self, id: ConsumerId) -> Option<SessionId> {
         let peer = self.peers.get_mut(&self.consumers.remove(&id)?)?;
         let consumer = peer.consumers.remove(&id)?;
         peer.settled.remove(&consumer.producer);
+        if let Some(member) = &mut peer.member {
+            member.disable(id);
+            return None;
+        }
         peer.session
     }
 
     /// Offers a peer everything in the room for which it has no consumer yet.
     pub(super) fn offer_all(&mut self, turn: &mut Turn<'_>, peer_id: &str) {
         match self.peers.get_mut(peer_id) {
-            Some(peer) if peer.joined && peer.rtp_capabilities.is_some() => peer.waiting = false,
+            Some(peer) if peer.joined_session().is_some() && peer.rtp_capabilities.is_some() => {
+                peer.waiting = false;
+            }
             _ => return,
         }
         let others = self.peers.iter().filter(|(id, _)| *id != peer_id);
@@ -158,6 +172,9 @@ impl Room {
     /// Makes a consumer, paused, and asks the client to take it: if the peer has joined, can receive it, has a transport for
     /// it, and has not too much to answer already.
     fn offer(&mut self, turn: &mut Turn<'_>, peer_id: &str, owner_id: &str, producer: ProducerId) {
+        if self.peers.get(peer_id).is_some_and(|peer| peer.member.is_some()) {
+            return self.offer_sink(turn, peer_id, owner_id, producer);
+        }
         let Some(peer) = self.peers.get_mut(peer_id).filter(|peer| !peer.settled.contains(&producer)) else {
             return;
         };
@@ -200,9 +217,14 @@ impl Room {
             "kind": consumer.kind,
             "rtpParameters": consumer.rtp_parameters,
             "type": consumer.r#type,
-            "appData": source.map_or(Value::Null, |source| source.app_data.clone()),
+            "appData": source.map_or(Value::Null, |source| as_object(&source.app_data)),
             "producerPaused": consumer.producer_paused,
         });
         turn.desk.request(turn.now, session, id, &data);
     }
+}
+
+/// What a client of version 3 takes as `appData`: an object. Version 2 may have anything.
+fn as_object(app_data: &Value) -> Value {
+    if app_data.is_object() { app_data.clone() } else { json!({}) }
 }

@@ -10,6 +10,7 @@ use super::peer::Peer;
 use super::protoo;
 use super::refusal::Refusal;
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::rng::Rng;
 
 /// A room.
 ///
@@ -22,16 +23,19 @@ pub(super) struct Room {
     pub(super) transports: BTreeMap<TransportId, String>,
     pub(super) producers: BTreeMap<ProducerId, String>,
     pub(super) consumers: BTreeMap<ConsumerId, String>,
+    /// For the ids and SSRCs that the room chooses itself.
+    pub(super) rng: Rng,
 }
 
 impl Room {
-    pub(super) fn new(router: RouterId) -> Self {
+    pub(super) fn new(router: RouterId, rng: Rng) -> Self {
         Room {
             router,
             peers: BTreeMap::new(),
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            rng,
         }
     }
 
@@ -84,8 +88,9 @@ impl Room {
     pub(super) fn announce(&mut self, desk: &mut Desk, peer_id: &str) {
         let Some(peer) = self.peers.get_mut(peer_id).filter(|peer| !peer.announced) else { return };
         peer.announced = true;
-        let description = peer.description(peer_id);
+        let (description, introduction) = (peer.description(peer_id), peer.introduce(peer_id));
         self.tell_joined(desk, peer_id, "newPeer", &description);
+        self.tell_members(desk, peer_id, "newPeer", &introduction);
     }
 
     /// Gives a peer that has come by WHIP alone something to be called.
@@ -104,7 +109,10 @@ impl Room {
 
     /// Closes what a peer's session had. The peer stays if a WHIP resource holds it.
     pub(super) fn end_session(&mut self, turn: &mut Turn<'_>, peer_id: &str) {
+        // Its consumers' clients hear of the peer, unless it stays.
+        self.close_member(turn, peer_id, &Value::Null);
         let Some(peer) = self.peers.get_mut(peer_id) else { return };
+        peer.leaving = peer.whip.is_none();
         peer.session = None;
         peer.joined = false;
         peer.rtp_capabilities = None;
@@ -113,6 +121,9 @@ impl Room {
         let transports: Vec<TransportId> = peer.transports.keys().copied().collect();
         for transport in transports {
             self.close_transport(turn, transport);
+        }
+        if let Some(peer) = self.peers.get_mut(peer_id) {
+            peer.leaving = false;
         }
         self.remove_unless_held(turn.desk, peer_id);
     }
@@ -127,11 +138,18 @@ impl Room {
             self.peers.remove(peer_id);
         }
         if lost {
-            self.tell_joined(desk, peer_id, "peerClosed", &json!({ "peerId": peer_id }));
+            self.tell_peer_closed(desk, peer_id, &Value::Null);
         }
     }
 
-    /// Notifies every joined peer but `except`.
+    /// Tells the others that a peer is gone.
+    pub(super) fn tell_peer_closed(&self, desk: &mut Desk, peer_id: &str, app_data: &Value) {
+        self.tell_joined(desk, peer_id, "peerClosed", &json!({ "peerId": peer_id }));
+        let data = json!({ "name": peer_id, "appData": app_data });
+        self.tell_members(desk, peer_id, "peerClosed", &data);
+    }
+
+    /// Notifies every joined peer of the demo's protocol but `except`.
     pub(super) fn tell_joined(&self, desk: &mut Desk, except: &str, method: &str, data: &Value) {
         self.tell(desk, except, method, data, Peer::joined_session);
     }

@@ -1,7 +1,8 @@
 //! Rooms and peers, and the room protocol of the mediasoup demo application over protoo.
 //!
 //! A room is a router with peers. It is made when the first peer comes and goes with the last. A peer is there by a protoo
-//! session (a WebSocket), by a WHIP resource, or by both at once under the same id.
+//! session (a WebSocket), by a WHIP resource, or by both at once under the same id. Clients of version 2 speak another dialect
+//! with the same rooms, see [`mediasoup`].
 //!
 //! Two kinds of sessions are served alike. One that joins with `rtpCapabilities` is a mediasoup client: it is offered a
 //! consumer for everything that the others produce (`newConsumer`). One that joins without them gets no consumers, but is
@@ -21,6 +22,7 @@ mod ids;
 mod limits;
 mod mailbox;
 mod media;
+pub mod mediasoup;
 mod members;
 mod peer;
 pub mod protoo;
@@ -44,9 +46,10 @@ use crate::event::Event;
 use crate::id::RouterId;
 use crate::model::RouterOptions;
 use crate::ortc::RtpCodecCapability;
+use crate::rng::Rng;
 use crate::sfu::Sfu;
 use command::Command;
-use desk::{Desk, Turn};
+use desk::{Carrier, Desk, Turn};
 use members::Room;
 use peer::Peer;
 use protoo::Frame;
@@ -69,17 +72,19 @@ pub struct Rooms {
     routers: BTreeMap<RouterId, String>,
     idle: BTreeSet<String>,
     desk: Desk,
+    rng: Rng,
 }
 
 impl Rooms {
-    /// No rooms. Each one will have these codecs.
-    pub fn new(media_codecs: Vec<RtpCodecCapability>, limits: Limits) -> Self {
+    /// No rooms. Each one will have these codecs, and what is random in them is drawn from `rng`.
+    pub fn new(media_codecs: Vec<RtpCodecCapability>, limits: Limits, rng: Rng) -> Self {
         Rooms {
             media_codecs,
             rooms: BTreeMap::new(),
             routers: BTreeMap::new(),
             idle: BTreeSet::new(),
             desk: Desk::new(limits),
+            rng,
         }
     }
 
@@ -100,7 +105,7 @@ impl Rooms {
                 if let Some(peer) = room.peers.get_mut(peer_id) {
                     peer.session = Some(session);
                 }
-                self.desk.open(session, room_id, peer_id);
+                self.desk.open(session, room_id, peer_id, Carrier::Protoo);
                 self.desk.notify(session, "mediasoup-version", &json!({ "version": VERSION }));
             }
             Err(refusal) => {
@@ -117,7 +122,15 @@ impl Rooms {
         let Some(state) = self.desk.session(session) else { return };
         let (room_id, peer_id) = (state.room_id.clone(), state.peer_id.clone());
         self.desk.stats.messages_received += 1;
-        let frame = protoo::parse(text, self.desk.limits.max_message_bytes);
+        let frame = match protoo::parse(text, self.desk.limits.max_message_bytes) {
+            Ok(Frame::Request { id, method, data }) if method == mediasoup::REQUEST => {
+                return self.carried_request(sfu, now, session, id, &Value::Object(data));
+            }
+            Ok(Frame::Notification { method, data }) if method == mediasoup::NOTIFICATION => {
+                return self.carried_notification(sfu, now, session, &Value::Object(data));
+            }
+            frame => frame,
+        };
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let mut turn = Turn { sfu, desk: &mut self.desk, now };
         match frame {
@@ -130,7 +143,7 @@ impl Rooms {
                     room.settle_offer(&mut turn, &peer_id, consumer, result.is_ok());
                 }
             }
-            // The protocol has none in this direction.
+            // The demo's protocol has none in this direction.
             Ok(Frame::Notification { .. }) => {}
             Err(malformed) => {
                 if let Some(id) = malformed.id {
@@ -156,8 +169,9 @@ impl Rooms {
         }
     }
 
-    /// Fires the timers that are due: offers of consumers that were not answered.
+    /// Fires the timers that are due: offers of consumers that were not answered, statistics.
     pub fn fire_due(&mut self, sfu: &mut Sfu, now: Instant) {
+        self.send_reports(sfu, now);
         while let Some((session, consumer)) = self.desk.pop_due(now) {
             self.desk.stats.client_requests_timed_out += 1;
             let Some(state) = self.desk.session(session) else { continue };
@@ -238,6 +252,18 @@ impl Rooms {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn consumers_of(&self, room_id: &str, peer_id: &str) -> Vec<crate::id::ConsumerId> {
+        let peer = self.rooms.get(room_id).and_then(|room| room.peers.get(peer_id));
+        peer.map(|peer| peer.consumers.keys().copied().collect()).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn transports_of(&self, room_id: &str, peer_id: &str) -> Vec<crate::id::TransportId> {
+        let peer = self.rooms.get(room_id).and_then(|room| room.peers.get(peer_id));
+        peer.map(|peer| peer.transports.keys().copied().collect()).unwrap_or_default()
+    }
+
     /// Finds or makes a room and in it a peer.
     fn enter(
         &mut self,
@@ -269,7 +295,7 @@ impl Rooms {
             let options = RouterOptions { media_codecs: self.media_codecs.clone(), app_data: Value::Null };
             let router = sfu.create_router(now, options)?;
             self.routers.insert(router, room_id.to_owned());
-            self.rooms.insert(room_id.to_owned(), Room::new(router));
+            self.rooms.insert(room_id.to_owned(), Room::new(router, self.rng.fork()));
         }
         let room = self.rooms.get_mut(room_id).ok_or_else(|| Refusal::not_found("room"))?;
         room.peers.entry(peer_id.to_owned()).or_insert_with(Peer::default);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::SessionId;
 use super::command::{Device, Direction};
+use super::mediasoup::Member;
 use crate::id::{ConsumerId, ProducerId, TransportId};
 use crate::ortc::{MediaKind, RtpCapabilities};
 
@@ -20,6 +21,10 @@ pub(super) struct Peer {
     pub(super) device: Device,
     /// What its session can receive.
     pub(super) rtp_capabilities: Option<RtpCapabilities>,
+    /// What it has besides if it speaks the mediasoup protocol.
+    pub(super) member: Option<Box<Member>>,
+    /// It is being closed, with all that it has.
+    pub(super) leaving: bool,
     /// Of its session.
     pub(super) transports: BTreeMap<TransportId, Direction>,
     /// Of its WHIP resource.
@@ -58,9 +63,9 @@ impl Peer {
         self.session.filter(|_| self.joined && self.rtp_capabilities.is_none())
     }
 
-    /// Its session if that has joined.
+    /// Its session if that has joined by the room protocol of the demo.
     pub(super) fn joined_session(&self) -> Option<SessionId> {
-        self.session.filter(|_| self.joined)
+        self.session.filter(|_| self.joined && self.member.is_none())
     }
 
     /// The transport on which it consumes.

@@ -19,6 +19,8 @@ pub struct RoomsStats {
     pub refused_malformed_messages: u64,
     /// Refused: requests of sessions that were answered with an error.
     pub refused_requests: u64,
+    /// Refused: notifications of sessions that could not be carried out.
+    pub refused_notifications: u64,
     /// Refused: rooms, peers, transports and consumers beyond a limit.
     pub refused_limit: u64,
     /// Sessions closed: replaced by a newer one of the same peer.

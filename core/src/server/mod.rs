@@ -6,6 +6,7 @@
 pub mod edge;
 mod http;
 mod io;
+mod mediasoup;
 pub mod settings;
 mod stats;
 mod whip;
@@ -14,6 +15,7 @@ use std::collections::VecDeque;
 use std::time::{Instant, SystemTime};
 
 pub use crate::room::Limits;
+pub use crate::room::mediasoup::{Action, ErrorName, MediasoupError, Profile};
 pub use http::{HttpRequest, HttpResponse};
 pub use io::{Datagram, Deadline, ExchangeId, Input, Output, Protocol, SessionId, Transmit};
 pub use stats::{HttpStats, ServerStats};
@@ -76,8 +78,8 @@ impl Server {
         root.fill(&mut sfu_seed);
         Ok(Server {
             sfu: Sfu::new(config.sfu, sfu_seed, now, wall)?,
-            rooms: Rooms::new(media_codecs, config.limits.clone()),
             resources: Resources::new(root.fork()),
+            rooms: Rooms::new(media_codecs, config.limits.clone(), root.fork()),
             limits: config.limits,
             rtp_capabilities,
             responses: VecDeque::new(),

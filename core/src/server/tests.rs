@@ -1,5 +1,6 @@
 mod hostile;
 mod limits;
+mod mediasoup;
 mod refusals;
 mod resources;
 mod rooms;
@@ -56,9 +57,13 @@ impl World {
     }
 
     fn with_limits(limits: Limits) -> Self {
+        World::with_codecs(Vec::new(), limits)
+    }
+
+    fn with_codecs(media_codecs: Vec<RtpCodecCapability>, limits: Limits) -> Self {
         let listen = vec![ListenAddress { local: "127.0.0.1:40000".parse().unwrap(), announced: None }];
         let sfu = Config { listen, ..Config::default() };
-        let config = ServerConfig { sfu, media_codecs: Vec::new(), limits };
+        let config = ServerConfig { sfu, media_codecs, limits };
         #[allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
         let now = Instant::now();
         World {

@@ -59,6 +59,7 @@ fn negotiate(
             pipe: how & 2 != 0,
             use_remote_ids: how & 4 != 0,
             mid: Some("0".to_owned()),
+            ssrc: None,
         };
         let consume = || consumer_rtp_parameters(consumable, remote, &options, random());
         assert_eq!(consume(), consume());

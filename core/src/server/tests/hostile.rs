@@ -17,7 +17,7 @@ fn call(world: &mut World) -> (Client, Client) {
 }
 
 /// Cuts, doubles, swaps or replaces something.
-fn mutate(rng: &mut Rng, text: &str) -> String {
+pub(super) fn mutate(rng: &mut Rng, text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..=rng.below(3) {
         let length = u32::try_from(bytes.len()).unwrap();
