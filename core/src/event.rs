@@ -152,6 +152,30 @@ pub enum Event {
         /// The layers; `None` when nothing is sent.
         layers: Option<ConsumerLayers>,
     },
+    /// How loud the producers of an observed room have been; only those that have sent something.
+    AudioLevels {
+        /// The room's router.
+        router_id: RouterId,
+        /// The loudest first.
+        levels: Vec<AudioLevel>,
+    },
+    /// Somebody else speaks in an observed room.
+    ActiveSpeakerChanged {
+        /// The room's router.
+        router_id: RouterId,
+        /// Who; `None`: nobody.
+        producer_id: Option<ProducerId>,
+    },
+}
+
+/// How loud a producer has been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioLevel {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// The mean of its packets' levels (RFC 6464): 0 is the loudest, -127 is silence.
+    pub level_dbov: i8,
 }
 
 /// The quality of one stream of a producer (mediasoup's `ProducerScore`).

@@ -35,6 +35,7 @@ pub mod stats;
 // What waits to leave; floors 3 to 5: media objects, transports, routers.
 pub mod allocate;
 pub mod consumer;
+pub mod observer;
 pub mod outbox;
 pub mod producer;
 pub mod router;

@@ -20,7 +20,7 @@ const VARIANT_BYTES_PER_TARGET: usize = 1_000_000;
 const VARIANTS_PER_FILE: std::ops::RangeInclusive<usize> = 5..=300;
 
 /// Targets that run whole machines: one variant for each file is what there is time for.
-const SLOW_TARGETS: [&str; 6] = ["protoo", "sdp", "server", "sfu", "srtp", "world"];
+const SLOW_TARGETS: [&str; 7] = ["mediasoup", "protoo", "sdp", "server", "sfu", "srtp", "world"];
 
 fn fuzz_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("in the workspace").join("fuzz")

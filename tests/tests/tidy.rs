@@ -31,6 +31,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("producer", 30),
     ("consumer", 31),
     ("transport", 40),
+    ("observer", 40),
     ("router", 50),
     ("demux", 60),
     ("sfu", 61),

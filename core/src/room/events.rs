@@ -16,7 +16,9 @@ pub(super) fn router_of(event: &Event) -> RouterId {
         | Event::DtlsStateChanged { transport_id, .. }
         | Event::Bandwidth { transport_id, .. }
         | Event::TransportClosed { transport_id, .. } => transport_id.router(),
-        Event::RouterClosed { router_id, .. } => *router_id,
+        Event::RouterClosed { router_id, .. }
+        | Event::AudioLevels { router_id, .. }
+        | Event::ActiveSpeakerChanged { router_id, .. } => *router_id,
         Event::ProducerClosed { producer_id, .. } | Event::ProducerScore { producer_id, .. } => {
             producer_id.router()
         }
@@ -88,7 +90,9 @@ impl Room {
             Event::IceStateChanged { .. }
             | Event::IceSelectedTupleChanged { .. }
             | Event::DtlsStateChanged { .. }
-            | Event::RouterClosed { .. } => {}
+            | Event::RouterClosed { .. }
+            | Event::AudioLevels { .. }
+            | Event::ActiveSpeakerChanged { .. } => {}
         }
         None
     }

@@ -13,6 +13,7 @@
 //!
 //! Invariant: a request that is refused has changed nothing.
 mod answer;
+mod audio;
 pub mod close_code;
 mod command;
 mod desk;
@@ -48,6 +49,7 @@ use crate::model::RouterOptions;
 use crate::ortc::RtpCodecCapability;
 use crate::rng::Rng;
 use crate::sfu::Sfu;
+use audio::AudioWatch;
 use command::Command;
 use desk::{Carrier, Desk, Turn};
 use members::Room;
@@ -72,6 +74,7 @@ pub struct Rooms {
     routers: BTreeMap<RouterId, String>,
     idle: BTreeSet<String>,
     desk: Desk,
+    audio: AudioWatch,
     rng: Rng,
 }
 
@@ -84,6 +87,7 @@ impl Rooms {
             routers: BTreeMap::new(),
             idle: BTreeSet::new(),
             desk: Desk::new(limits),
+            audio: AudioWatch::default(),
             rng,
         }
     }
@@ -172,6 +176,7 @@ impl Rooms {
     /// Fires the timers that are due: offers of consumers that were not answered, statistics.
     pub fn fire_due(&mut self, sfu: &mut Sfu, now: Instant) {
         self.send_reports(sfu, now);
+        self.report_audio(sfu, now);
         while let Some((session, consumer)) = self.desk.pop_due(now) {
             self.desk.stats.client_requests_timed_out += 1;
             let Some(state) = self.desk.session(session) else { continue };
@@ -219,6 +224,7 @@ impl Rooms {
                 && let Some(room) = self.rooms.remove(&room_id)
             {
                 self.routers.remove(&room.router);
+                self.forget_audio(&room_id);
                 return Some(room.router);
             }
         }
@@ -232,7 +238,7 @@ impl Rooms {
 
     /// When [`Self::fire_due`] is to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.desk.next_deadline()
+        [self.desk.next_deadline(), self.audio.next_deadline()].into_iter().flatten().min()
     }
 
     /// The router of a room, if the room is there.
@@ -311,6 +317,7 @@ impl Rooms {
     fn room_failed(&mut self, room_id: &str) {
         let Some(room) = self.rooms.remove(room_id) else { return };
         self.routers.remove(&room.router);
+        self.forget_audio(room_id);
         for session in room.peers.values().filter_map(|peer| peer.session) {
             self.desk.remove(session);
             self.desk.mailbox.close(

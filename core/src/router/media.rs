@@ -44,6 +44,7 @@ impl Router {
     }
 
     fn receive(&mut self, id: TransportId, stream: StreamRef, packet: &RtpView<'_>, ctx: &mut Context<'_>) {
+        self.observe_audio(stream, packet);
         let Some(producer) = self.producers.get_mut(stream.producer) else { return };
         let was_live = producer.is_live(stream.encoding);
         let reception = producer.receive(ctx.now, stream.encoding, stream.is_rtx, packet);

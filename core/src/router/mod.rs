@@ -1,6 +1,7 @@
 //! A router: transports that share producers, and the fan-out from each producer to its consumers.
 //!
 //! Invariant: nothing in a router reaches into another; a router is the isolation boundary.
+mod audio;
 mod bandwidth;
 mod consume;
 mod layers;
@@ -23,6 +24,7 @@ use crate::consumer::Consumer;
 use crate::error::RequestError;
 use crate::event::{CloseReason, Event};
 use crate::id::{ConsumerId, ProducerId, RouterId, TransportId, tag};
+use crate::observer::audio_level::AudioLevelMeter;
 use crate::ortc::RtpCapabilities;
 use crate::outbox::Outbox;
 use crate::producer::Producer;
@@ -42,6 +44,8 @@ pub struct Router {
     producers: Arena<Producer, tag::Producer>,
     consumers: Arena<Consumer, tag::Consumer>,
     rng: Rng,
+    /// How loud its producers are, if somebody wants to know.
+    audio_levels: Option<AudioLevelMeter>,
     /// Sequence numbers asked for or missing, while one RTCP packet is handled.
     scratch: Vec<u16>,
 }
@@ -68,6 +72,7 @@ impl Router {
             producers: Arena::new(),
             consumers: Arena::new(),
             rng,
+            audio_levels: None,
             scratch: Vec::new(),
         }
     }

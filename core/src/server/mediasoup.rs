@@ -57,6 +57,13 @@ impl Server {
         outcome
     }
 
+    /// Reports from now on how loud the producers of a room are and who speaks, by events: see
+    /// [`Event::AudioLevels`](crate::event::Event::AudioLevels).
+    pub fn observe_audio(&mut self, now: Instant, room_id: &str) -> Result<(), MediasoupError> {
+        self.handle_input(now, Input::Timeout);
+        self.rooms.observe_audio(&mut self.sfu, now, room_id)
+    }
+
     /// Closes a room with everybody in it.
     pub fn close_room(&mut self, now: Instant, room_id: &str) -> Result<(), MediasoupError> {
         self.handle_input(now, Input::Timeout);

@@ -167,6 +167,9 @@ impl Server {
                 self.resources.handle_event(&mut self.sfu, now, &event);
                 self.observe(event);
             }
+            while let Some(event) = self.rooms.pop_audio_event() {
+                self.observe(event);
+            }
             if self.rooms.tidy(&mut self.sfu, now) {
                 continue;
             }

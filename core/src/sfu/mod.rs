@@ -10,6 +10,7 @@
 //! Invariant: both fire the timers that are due at their `now` before anything else, and behind it what they have made due.
 mod drive;
 mod io;
+mod observe;
 mod ports;
 mod request;
 mod requests;

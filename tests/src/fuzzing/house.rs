@@ -228,12 +228,25 @@ impl House {
             } else if data["id"].is_string() {
                 remember_name(&mut self.producers, data);
             }
+            for peer in data["peers"].as_array().into_iter().flatten() {
+                peer["consumers"].as_array().into_iter().flatten().for_each(|consumer| self.meet(consumer));
+            }
         } else if frame["request"] == true {
             self.offers.push((session, id));
             remember_name(&mut self.consumers, data);
         } else {
             assert_eq!(frame["notification"], true);
+            if data["method"] == "newConsumer" {
+                self.meet(data);
+            }
         }
+    }
+
+    /// Remembers a consumer of the mediasoup protocol, whose id is a number.
+    fn meet(&mut self, consumer: &Value) {
+        let id = consumer["id"].as_u64().expect("a numeric id");
+        assert!((10_000_000..100_000_000).contains(&id), "eight digits");
+        remember(&mut self.consumers, id.to_string());
     }
 
     fn next_name(&mut self) -> u64 {

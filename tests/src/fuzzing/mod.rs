@@ -31,6 +31,7 @@ pub mod jitter;
 pub mod json;
 pub mod keyframe;
 pub mod loss;
+pub mod mediasoup;
 pub mod nack;
 pub mod nack_generator;
 pub mod negotiation;
@@ -75,6 +76,7 @@ pub use jitter::jitter;
 pub use json::json;
 pub use keyframe::keyframe;
 pub use loss::loss;
+pub use mediasoup::mediasoup;
 pub use nack::nack;
 pub use nack_generator::nack_generator;
 pub use negotiation::negotiation;
@@ -121,6 +123,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("json", json),
     ("keyframe", keyframe),
     ("loss", loss),
+    ("mediasoup", mediasoup),
     ("nack", nack),
     ("nack_generator", nack_generator),
     ("negotiation", negotiation),

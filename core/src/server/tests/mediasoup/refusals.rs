@@ -91,12 +91,19 @@ fn envelopes() {
     scene.ignored(a, &without(&leave, "method"), "TypeError: method");
     scene.ignored(a, &with(&leave, "notification", json!(false)), "TypeError: ");
     scene.ignored(a, &with(&leave, "target", json!("room")), "TypeError: ");
-    scene.ignored(a, &with(&leave, "method", json!("updateProducer")), "Error: unknown notification method \"updateProducer\"");
+    scene.ignored(
+        a,
+        &with(&leave, "method", json!("updateProducer")),
+        "Error: unknown notification method \"updateProducer\"",
+    );
     let now = scene.world.now;
     for wrong in [Value::Null, json!(1), json!([]), json!("leave")] {
         let refused = scene.world.server.receive_request(now, a, &wrong).unwrap_err();
         assert_eq!(refused.name, ErrorName::TypeError);
-        assert_eq!(scene.world.server.receive_notification(now, a, &wrong).unwrap_err().name, ErrorName::TypeError);
+        assert_eq!(
+            scene.world.server.receive_notification(now, a, &wrong).unwrap_err().name,
+            ErrorName::TypeError
+        );
     }
     let unknown = scene.world.server.receive_request(now, SessionId(777), &query).unwrap_err();
     assert_eq!(unknown.name, ErrorName::InvalidStateError);
@@ -132,7 +139,8 @@ fn joining() {
     }
     // A refused join spoils nothing; and one who has joined must keep to the protocol.
     scene.world.ask(nobody, &join).unwrap();
-    let refused = scene.world.request(nobody, "createWebRtcTransport", json!({ "producing": true })).unwrap_err();
+    let refused =
+        scene.world.request(nobody, "createWebRtcTransport", json!({ "producing": true })).unwrap_err();
     assert_eq!(refused.0, 409);
 }
 
@@ -154,7 +162,8 @@ fn transports() {
     let plain = json!({ "ip": "127.0.0.1", "port": 9 });
     scene.refused(a, &with(&create, "plainRtpParameters", plain.clone()), "Error: plain RTP transports");
     scene.refused(spy, &create, "Error: spy peers cannot");
-    let weak = json!({ "role": "server", "fingerprints": [{ "algorithm": "sha-1", "value": ["AB"; 20].join(":") }] });
+    let sha1 = ["AB"; 20].join(":");
+    let weak = json!({ "role": "server", "fingerprints": [{ "algorithm": "sha-1", "value": sha1 }] });
     let before = scene.world.counts();
     assert!(scene.world.ask(a, &with(&create, "dtlsParameters", weak.clone())).is_err());
     assert_eq!(scene.world.counts(), before, "the new transport is closed again");
@@ -187,7 +196,11 @@ fn producers_and_consumers() {
     scene.refused(a, &with(&create, "id", json!(11)), "InvalidStateError: ");
     scene.refused(a, &with(&create, "paused", json!(1)), "TypeError: paused");
     scene.refused(a, &without(&create, "rtpParameters"), "TypeError: rtpParameters");
-    scene.refused(a, &with(&create, "rtpParameters", json!({ "codecs": [] })), "Error: wrong RTP parameters: ");
+    scene.refused(
+        a,
+        &with(&create, "rtpParameters", json!({ "codecs": [] })),
+        "Error: wrong RTP parameters: ",
+    );
     scene.refused(a, &create, "Error: wrong RTP parameters: ");
     let enable = json!({ "method": "enableConsumer", "target": "peer", "id": consumer, "transportId": 20, "paused": false, "preferredProfile": "default" });
     scene.refused(a, &with(&enable, "id", json!(1)), "Error: Consumer not found");
@@ -226,7 +239,8 @@ fn nonsense_by_the_thousand_disturbs_nobody() {
     let mut world = World::with_limits(limits);
     let (a, _) = world.join_v2("a", false);
     let recording = recording!("join-produce-consume-vp8");
-    let messages = recording["log"].as_array().unwrap().iter().filter(|entry| entry["dir"] == "client->server");
+    let messages =
+        recording["log"].as_array().unwrap().iter().filter(|entry| entry["dir"] == "client->server");
     let texts: Vec<String> = messages.map(|entry| entry["message"].to_string()).collect();
     let nobody = world.open("r", "nobody");
     world.take(nobody);
@@ -241,7 +255,10 @@ fn nonsense_by_the_thousand_disturbs_nobody() {
         let method = if n % 2 == 0 { REQUEST } else { NOTIFICATION };
         world.say(nobody, &format!("{{\"{kind}\":true,\"id\":1,\"method\":\"{method}\",\"data\":{text}}}"));
         let frames = world.take(nobody);
-        assert!(frames.len() <= 1 && frames.iter().all(|frame| frame["response"] == true), "{text}: {frames:?}");
+        assert!(
+            frames.len() <= 1 && frames.iter().all(|frame| frame["response"] == true),
+            "{text}: {frames:?}"
+        );
     }
     assert_eq!((world.counts(), world.take(a)), ([1, 2, 2, 0, 0, 0], vec![]));
 }
