@@ -36,6 +36,10 @@ export class Protoo {
     return new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
   }
 
+  notify(method, data = {}) {
+    this.#send({ notification: true, method, data });
+  }
+
   async #receive(message) {
     if (message.notification) return this.#onNotification(message.method, message.data);
     if (message.request) return this.#answer(message);

@@ -1,5 +1,5 @@
-// A small site of the test's own, on another origin than the server: a page with the unmodified mediasoup-client
-// and one blank page for plain RTCPeerConnection.
+// A small site of the test's own, on another origin than the server: a page with the unmodified mediasoup-client 3, one with
+// version 2 of it, and one blank page for plain RTCPeerConnection.
 
 import http from 'node:http';
 import { once } from 'node:events';
@@ -7,22 +7,23 @@ import { fileURLToPath } from 'node:url';
 import esbuild from 'esbuild';
 import { HOST } from './server.mjs';
 
-const CLIENT = fileURLToPath(new URL('../client/client.js', import.meta.url));
+const SCRIPTS = ['client', 'client-2'];
 const PAGES = {
   '/client': '<!doctype html><title>mediasoup-client</title><script type="module" src="/client.js"></script>',
+  '/client-2': '<!doctype html><title>mediasoup-client 2</title><script type="module" src="/client-2.js"></script>',
   '/blank': '<!doctype html><title>blank</title>',
 };
 
 /** Starts the site; `origin` is its address, `close()` ends it. */
 export async function startClientSite() {
-  const bundle = await esbuild.build({ entryPoints: [CLIENT], bundle: true, write: false, format: 'esm', logLevel: 'error' });
-  const script = bundle.outputFiles[0].text;
+  const bundled = await Promise.all(SCRIPTS.map(async (name) => [`/${name}.js`, await bundle(name)]));
+  const scripts = Object.fromEntries(bundled);
   const site = http.createServer((request, response) => {
     const page = PAGES[request.url];
     const [status, type, body] = page
       ? [200, 'text/html', page]
-      : request.url === '/client.js'
-        ? [200, 'text/javascript', script]
+      : scripts[request.url]
+        ? [200, 'text/javascript', scripts[request.url]]
         : [404, 'text/plain', 'not here'];
     response.writeHead(status, { 'content-type': type }).end(body);
   });
@@ -35,4 +36,17 @@ export async function startClientSite() {
       return new Promise((resolve) => site.close(resolve));
     },
   };
+}
+
+async function bundle(name) {
+  const entry = fileURLToPath(new URL(`../client/${name}.js`, import.meta.url));
+  const built = await esbuild.build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    logLevel: 'error',
+    define: { global: 'window' },
+  });
+  return built.outputFiles[0].text;
 }

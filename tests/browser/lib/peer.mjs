@@ -4,13 +4,13 @@ import { openTab } from './browser.mjs';
 import { until, untilRises, untilStill } from './until.mjs';
 
 export class Peer {
-  /** Opens a tab and joins the room; `joined` holds the server's answer to `join`. */
-  static async join({ browser, site, server, room, peerId }) {
+  /** Opens a tab and joins the room; `joined` holds the server's answer to `join`, or what version 2 makes of it. */
+  static async join({ browser, site, server, room, peerId, version = 3, ...options }) {
     const peer = new Peer();
     peer.id = peerId;
-    peer.page = await openTab(browser, `${site.origin}/client`);
+    peer.page = await openTab(browser, `${site.origin}/${version === 2 ? 'client-2' : 'client'}`);
     await until('mediasoup-client is loaded', () => peer.page.evaluate(() => !!window.client));
-    peer.joined = await peer.call('join', { server: server.origin, room, peerId });
+    peer.joined = await peer.call('join', { server: server.origin, room, peerId, ...options });
     return peer;
   }
 
