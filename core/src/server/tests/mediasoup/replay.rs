@@ -189,7 +189,7 @@ fn comparable(message: &Value) -> Value {
             let kept = |(name, value): (&String, &Value)| {
                 let value = match (name.as_str(), value) {
                     ("usernameFragment" | "password", Value::String(_)) => json!("…"),
-                    ("ssrc" | "port", Value::Number(_)) => json!(0),
+                    ("ssrc" | "port" | "priority", Value::Number(_)) => json!(0),
                     ("fingerprints", Value::Array(_)) | ("stats", Value::Array(_)) => json!("…"),
                     ("id", Value::Number(_)) if members.contains_key("rtpParameters") => json!(0),
                     (_, value) => comparable(value),
