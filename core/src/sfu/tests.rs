@@ -139,3 +139,12 @@ fn a_request_comes_behind_what_is_due_at_its_time() {
     assert!(events.iter().any(|event| matches!(event, Event::TransportClosed { .. })), "{events:?}");
     assert!(matches!(sfu.poll_output(), Output::Timeout(Deadline { at: None, .. })));
 }
+
+impl Sfu {
+    /// Takes an RTP packet as if it had come by a transport, and been decrypted.
+    pub(crate) fn receive_rtp(&mut self, now: Instant, id: crate::id::TransportId, bytes: &[u8]) {
+        self.advance(now);
+        let (router, mut ctx) = self.split(id.router()).unwrap();
+        router.handle_rtp(id, bytes, &mut ctx);
+    }
+}

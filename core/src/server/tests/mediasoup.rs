@@ -1,4 +1,5 @@
 //! Clients of version 2.
+mod audio;
 mod mixed;
 mod refusals;
 mod replay;
