@@ -1,4 +1,4 @@
-//! The messages of clients, read: what they ask for (A request wants an answer, a notification none).
+//! The messages of clients, read. A request wants an answer, a notification none.
 use std::time::Duration;
 
 use serde_json::{Map, Value};
