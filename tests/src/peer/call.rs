@@ -520,6 +520,9 @@ impl Client for Caller {
         if self.reopen_at.is_some_and(|at| at <= now) {
             self.open();
         }
+        if self.call.as_ref().is_some_and(Call::has_failed) {
+            self.reconnect();
+        }
         let (said_later, complaints) = (&mut self.said, &mut self.complaints);
         let call_at = self.call.as_mut().and_then(|call| call.poll(now, said_later, complaints));
         said.extend(self.said.drain(..));

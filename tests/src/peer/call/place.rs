@@ -7,7 +7,7 @@ use super::Complaint;
 use crate::peer::consuming::Incoming;
 use crate::peer::media::congestion::TransportNumbers;
 use crate::peer::media::feedback::FeedbackGenerator;
-use crate::peer::path::{Path, Received};
+use crate::peer::path::{Path, PathState, Received};
 use crate::peer::publishing::{Outgoing, TrackKind};
 use crate::sim::plan::Silence;
 use crate::sim::world::Said;
@@ -67,6 +67,12 @@ impl Call {
             outgoing: Vec::new(),
             incoming: BTreeMap::new(),
         }
+    }
+
+    /// Whether a path was given up: nobody has answered its checks for long.
+    pub(super) fn has_failed(&self) -> bool {
+        let both = [&self.sending, &self.receiving].into_iter().flatten();
+        both.into_iter().any(|transport| transport.path.state() == PathState::Failed)
     }
 
     pub(super) fn transport(&self, sending: bool) -> Option<&Transport> {
