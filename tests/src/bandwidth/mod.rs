@@ -3,7 +3,9 @@
 //!
 //! There is no retransmission here: "frozen" counts the time beyond a second in which no media packet arrived at all.
 pub mod bottleneck;
+pub mod measured;
 pub mod receiver;
+pub mod reno;
 pub mod run;
 pub mod scoreboard;
 pub mod sender;

@@ -14,6 +14,19 @@ const MAX_GAP_TICKS: i64 = 30_000;
 /// What the receiver's clock shows when ours shows 0, so that nothing relies on them being alike.
 const CLOCK_OFFSET_US: i64 = 77_000_000_123;
 
+/// What feedback may claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lie {
+    /// All that was sent came, and all of a message at once.
+    AllAtOnce,
+    /// Each packet took twice as long after the one before as it did.
+    Stretched,
+    /// Each came at another time within two seconds, in no order.
+    Scattered,
+    /// Nothing came but every tenth packet.
+    MostLost,
+}
+
 /// A receiver.
 #[derive(Debug, Default)]
 pub struct Receiver {
@@ -24,6 +37,8 @@ pub struct Receiver {
     feedback_count: u8,
     /// Added to the times that are told, in µs: a clock that was set, or lies.
     pub clock_error_us: i64,
+    /// What it claims instead of the truth.
+    pub lie: Option<Lie>,
 }
 
 impl Receiver {
@@ -46,8 +61,9 @@ impl Receiver {
         self.next = last + 1;
         self.feedback_count = self.feedback_count.wrapping_add(1);
         let mut tick = *arrivals.values().next()?;
-        let told = (base..=last).map(|number| match arrivals.get(&number) {
-            Some(&at) if (at - tick).abs() <= MAX_GAP_TICKS => {
+        let first_tick = tick;
+        let told = (base..=last).map(|number| match self.told(number, arrivals.get(&number), first_tick) {
+            Some(at) if (at - tick).abs() <= MAX_GAP_TICKS => {
                 tick = at;
                 Arrival::AtTick(at)
             }
@@ -61,5 +77,16 @@ impl Receiver {
             arrivals: told.collect(),
         };
         Some(write(&[Rtcp::TransportFeedback(feedback)]))
+    }
+
+    /// When a packet is said to have come, given when it did, and when the first of the message did.
+    fn told(&self, number: u64, at: Option<&i64>, first: i64) -> Option<i64> {
+        match self.lie {
+            None => at.copied(),
+            Some(Lie::AllAtOnce) => Some(first),
+            Some(Lie::Stretched) => at.map(|at| first + (at - first) * 2),
+            Some(Lie::Scattered) => at.map(|_| first + (number.wrapping_mul(0x9E37_79B9) >> 7) as i64 % 8_000),
+            Some(Lie::MostLost) => at.filter(|_| number.is_multiple_of(10)).copied(),
+        }
     }
 }

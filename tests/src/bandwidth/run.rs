@@ -5,7 +5,9 @@ use std::collections::BinaryHeap;
 use sansfu::wire::rtcp::{RtcpView, packets};
 
 use super::bottleneck::{Bottleneck, Passage, Path};
-use super::receiver::Receiver;
+use super::measured::{Measured, SAMPLE_US};
+use super::receiver::{Lie, Receiver};
+use super::reno::Reno;
 use super::sender::{FRAME_US, Mode, Packet, Sender};
 use crate::world::epoch;
 
@@ -15,6 +17,8 @@ pub const STEADY_US: i64 = 10_000_000;
 pub const START_BPS: u64 = 600_000;
 const SECOND_US: i64 = 1_000_000;
 const CROSS_PACKET: usize = 1_200;
+/// How often the competing flow looks whether it hears anything.
+const RENO_TICK_US: i64 = 100_000;
 
 /// What happens to the path or to the flows in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +29,12 @@ pub enum Change {
     Down(bool),
     /// A flow that does not care sends so much, in bits a second.
     Cross(u64),
+    /// A flow that fills the queue until packets are lost begins, or ends.
+    Reno(bool),
     /// The receivers' clocks are off by so much, in µs.
     ClockError(i64),
+    /// The feedback lies, or it does not.
+    Lie(Option<Lie>),
     /// The feedback is lost, or it is not.
     FeedbackLost(bool),
     /// The senders send only so much, in bits a second; 0: all they may.
@@ -40,6 +48,8 @@ pub struct Scenario {
     pub path: Path,
     /// A sender each.
     pub flows: Vec<Mode>,
+    /// Each begins so much after the one before it.
+    pub stagger_us: i64,
     /// When what changes.
     pub changes: Vec<(i64, Change)>,
     /// How long it runs.
@@ -49,69 +59,7 @@ pub struct Scenario {
 impl Scenario {
     /// One flow over a path that stays as it is, for 40 s.
     pub fn steady(path: Path, mode: Mode) -> Self {
-        Scenario { path, flows: vec![mode], changes: Vec::new(), length_us: 40_000_000 }
-    }
-}
-
-/// What was measured of a flow.
-#[derive(Debug, Clone, Default)]
-pub struct Measured {
-    /// Media that arrived after [`STEADY_US`].
-    pub media_bytes: u64,
-    /// Packets sent, and dropped at the queue's end, all the time.
-    pub sent: u64,
-    /// See `sent`.
-    pub dropped: u64,
-    /// Waits before the bottleneck of the media sent after [`STEADY_US`], in ms.
-    waits_ms: Vec<u64>,
-    /// The estimate, each 100 ms.
-    pub estimates_bps: Vec<u64>,
-    /// Time beyond a second each time that no media came for longer, in µs.
-    pub frozen_us: i64,
-    last_media_us: i64,
-    /// Switches between layers.
-    pub switches: u64,
-}
-
-impl Measured {
-    /// The wait that 95 % of the media packets did not exceed, in ms.
-    pub fn wait_p95_ms(&self) -> u64 {
-        let all: u64 = self.waits_ms.iter().sum();
-        let mut seen = 0;
-        let reached = |count: &u64| {
-            seen += count;
-            seen * 100 >= all * 95
-        };
-        self.waits_ms.iter().position(reached).unwrap_or(0) as u64
-    }
-
-    /// How long after `from_us` the estimate was first within these bounds, in ms.
-    pub fn reached_ms(&self, from_us: i64, bounds_bps: std::ops::Range<u64>) -> Option<i64> {
-        let first = (from_us / 100_000) as usize;
-        let after = self.estimates_bps.get(first..)?.iter().position(|bps| bounds_bps.contains(bps))?;
-        Some(after as i64 * 100)
-    }
-
-    /// The lowest and highest estimate of a span of time.
-    pub fn range_bps(&self, from_us: i64, to_us: i64) -> (u64, u64) {
-        let span = &self.estimates_bps[(from_us / 100_000) as usize..(to_us / 100_000) as usize];
-        (span.iter().copied().min().unwrap_or(0), span.iter().copied().max().unwrap_or(0))
-    }
-
-    fn note_wait(&mut self, waited_us: i64) {
-        let ms = (waited_us / 1_000) as usize;
-        if self.waits_ms.len() <= ms {
-            self.waits_ms.resize(ms + 1, 0);
-        }
-        self.waits_ms[ms] += 1;
-    }
-
-    fn note_media(&mut self, now_us: i64, bytes: usize) {
-        self.frozen_us += (now_us - self.last_media_us - SECOND_US).max(0);
-        self.last_media_us = now_us;
-        if now_us >= STEADY_US {
-            self.media_bytes += bytes as u64;
-        }
+        Scenario { path, flows: vec![mode], stagger_us: 0, changes: Vec::new(), length_us: 40_000_000 }
     }
 }
 
@@ -124,6 +72,8 @@ enum Event {
     FeedbackDue(usize),
     Feedback(usize, Vec<u8>),
     Cross,
+    Acknowledged(u64),
+    RenoTick,
     Sample,
 }
 
@@ -138,11 +88,21 @@ struct Run {
     /// When each flow is driven next: later events of that kind are stale.
     drive_at_us: Vec<i64>,
     cross_bps: u64,
+    reno: Option<Reno>,
     feedback_lost: bool,
 }
 
 /// Runs a scenario; the seed decides on everything left to chance.
 pub fn run(scenario: &Scenario, seed: u64) -> Vec<Measured> {
+    run_observed(scenario, seed, |_, _, _| ())
+}
+
+/// The same; each 100 ms `observe` sees the time in µs, and of each flow its index and its sender.
+pub fn run_observed(
+    scenario: &Scenario,
+    seed: u64,
+    mut observe: impl FnMut(i64, usize, &Sender),
+) -> Vec<Measured> {
     let flow =
         |mode: &Mode| (Sender::new(epoch(), START_BPS, *mode), Receiver::default(), Measured::default());
     let mut run = Run {
@@ -154,13 +114,14 @@ pub fn run(scenario: &Scenario, seed: u64) -> Vec<Measured> {
         modes: scenario.flows.clone(),
         drive_at_us: vec![i64::MAX; scenario.flows.len()],
         cross_bps: 0,
+        reno: None,
         feedback_lost: false,
     };
     for (at_us, change) in &scenario.changes {
         run.push(*at_us, Event::Change(*change));
     }
     for flow in 0..run.flows.len() {
-        run.push(flow as i64 * 7_919, Event::Frame(flow));
+        run.push(flow as i64 * (7_919 + scenario.stagger_us), Event::Frame(flow));
     }
     run.push(0, Event::Sample);
     while let Some(Reverse((at_us, _, event))) = run.events.pop() {
@@ -168,12 +129,13 @@ pub fn run(scenario: &Scenario, seed: u64) -> Vec<Measured> {
             break;
         }
         run.now_us = at_us;
+        let is_sample = event == Event::Sample;
         run.handle(event);
+        if is_sample {
+            run.flows.iter().enumerate().for_each(|(flow, (sender, ..))| observe(at_us, flow, sender));
+        }
     }
-    run.flows
-        .into_iter()
-        .map(|(sender, _, measured)| Measured { switches: sender.switches, ..measured })
-        .collect()
+    run.finish(scenario.length_us)
 }
 
 impl Run {
@@ -194,7 +156,10 @@ impl Run {
             Event::Drive(_) => {}
             Event::Arrive(flow, number, bytes, is_media) => {
                 if is_media {
-                    self.flows[flow].2.note_media(self.now_us, bytes);
+                    self.flows[flow].2.note_media(self.now_us);
+                }
+                if is_media && self.now_us >= STEADY_US {
+                    self.flows[flow].2.media_bytes += bytes as u64;
                 }
                 let due_us = self.flows[flow].1.on_packet(self.now_us, number);
                 self.push(due_us, Event::FeedbackDue(flow));
@@ -206,6 +171,13 @@ impl Run {
             }
             Event::Feedback(flow, bytes) => self.feedback(flow, &bytes),
             Event::Cross => self.cross(),
+            Event::Acknowledged(number) => {
+                if let Some(reno) = &mut self.reno {
+                    reno.on_acknowledged(self.now_us, number);
+                }
+                self.drive_reno();
+            }
+            Event::RenoTick => self.tick_reno(),
             Event::Sample => self.sample(),
         }
     }
@@ -232,7 +204,7 @@ impl Run {
             return;
         };
         if packet.is_media && self.now_us >= STEADY_US {
-            measured.note_wait(waited_us);
+            measured.note_wait(self.now_us - packet.made_us + waited_us);
         }
         if let Passage::Arrives { at_us, .. } = passage {
             self.push(at_us, Event::Arrive(flow, packet.number, packet.bytes, packet.is_media));
@@ -258,6 +230,11 @@ impl Run {
             Change::Rate(rate_bps) => self.bottleneck.set_rate(rate_bps),
             Change::Down(is_down) => self.bottleneck.set_down(is_down),
             Change::FeedbackLost(is_lost) => self.feedback_lost = is_lost,
+            Change::Reno(begins) => {
+                self.reno = begins.then(|| Reno::new(self.now_us));
+                self.tick_reno();
+            }
+            Change::Lie(lie) => self.flows.iter_mut().for_each(|(_, receiver, _)| receiver.lie = lie),
             Change::ClockError(us) => {
                 self.flows.iter_mut().for_each(|(_, receiver, _)| receiver.clock_error_us = us);
             }
@@ -280,16 +257,42 @@ impl Run {
         self.push(self.now_us + gap_us as i64, Event::Cross);
     }
 
-    /// Each 100 ms: the estimate, and once in ten times the round trip as reports would tell it.
+    fn tick_reno(&mut self) {
+        let Some(reno) = &mut self.reno else { return };
+        reno.on_time(self.now_us);
+        self.push(self.now_us + RENO_TICK_US, Event::RenoTick);
+        self.drive_reno();
+    }
+
+    fn drive_reno(&mut self) {
+        while let Some(number) = self.reno.as_mut().and_then(Reno::send) {
+            if let Passage::Arrives { at_us, .. } = self.bottleneck.send(self.now_us, CROSS_PACKET) {
+                self.push(at_us + self.bottleneck.path().delay_us, Event::Acknowledged(number));
+            }
+        }
+    }
+
+    /// Notes the estimate and the queue, and once a second tells the round trip as reports would.
     fn sample(&mut self) {
-        let round_trip_us = self.bottleneck.path().delay_us * 2 + self.bottleneck.wait_us(self.now_us);
+        let queue_us = self.bottleneck.wait_us(self.now_us);
+        let round_trip_us = self.bottleneck.path().delay_us * 2 + queue_us;
         for (sender, _, measured) in &mut self.flows {
             if self.now_us % SECOND_US == 0 && self.now_us > 0 && !self.feedback_lost {
                 let now = sender.at(self.now_us);
                 sender.estimator.on_rtt(now, std::time::Duration::from_micros(round_trip_us as u64));
             }
             measured.estimates_bps.push(sender.estimator.estimate_bps());
+            measured.queues_us.push(queue_us);
         }
-        self.push(self.now_us + 100_000, Event::Sample);
+        self.push(self.now_us + SAMPLE_US, Event::Sample);
+    }
+
+    fn finish(self, length_us: i64) -> Vec<Measured> {
+        let finished = |(sender, _, mut measured): (Sender, Receiver, Measured)| {
+            measured.note_media(length_us);
+            measured.switches = sender.switches;
+            measured
+        };
+        self.flows.into_iter().map(finished).collect()
     }
 }

@@ -37,6 +37,8 @@ pub struct Packet {
     pub bytes: usize,
     /// It carries media.
     pub is_media: bool,
+    /// When the encoder gave it, in µs.
+    pub made_us: i64,
 }
 
 /// A sender.
@@ -45,7 +47,8 @@ pub struct Sender {
     /// What is being tested.
     pub estimator: BandwidthEstimator,
     pacer: Pacer,
-    queue: VecDeque<usize>,
+    /// Size, and when it was made.
+    queue: VecDeque<(usize, i64)>,
     queued_bytes: usize,
     next: u64,
     mode: Mode,
@@ -95,7 +98,7 @@ impl Sender {
         let packets = bytes.div_ceil(MAX_PACKET);
         for n in 0..packets {
             let size = bytes * (n + 1) / packets - bytes * n / packets;
-            self.queue.push_back(size);
+            self.queue.push_back((size, now_us));
             self.queued_bytes += size;
         }
     }
@@ -106,17 +109,19 @@ impl Sender {
         self.estimator.handle_timeout(now);
         self.pacer.set_rate(self.estimator.estimate_bps());
         let mut paced = None;
-        while let Some(&bytes) = self.queue.front() {
+        while let Some(&(bytes, made_us)) = self.queue.front() {
             if let Err(at) = self.pacer.release(now, bytes, self.queued_bytes) {
                 paced = Some(at);
                 break;
             }
             self.queue.pop_front();
             self.queued_bytes -= bytes;
-            send(self.take(now, bytes, true, self.estimator.current_probe()));
+            let number = self.number(now, bytes, self.estimator.current_probe());
+            send(Packet { number, bytes, is_media: true, made_us });
         }
         while let Some(probe) = self.estimator.poll_probe(now) {
-            send(self.take(now, probe.bytes, false, Some(probe.id)));
+            let (number, bytes) = (self.number(now, probe.bytes, Some(probe.id)), probe.bytes);
+            send(Packet { number, bytes, is_media: false, made_us: now_us });
         }
         let deadline = [paced, self.estimator.deadline()].into_iter().flatten().min()?;
         Some((deadline.saturating_duration_since(self.epoch).as_nanos() as i64 + 999) / 1_000)
@@ -127,11 +132,11 @@ impl Sender {
         self.epoch + Duration::from_micros(us as u64)
     }
 
-    fn take(&mut self, now: Instant, bytes: usize, is_media: bool, probe: Option<ProbeId>) -> Packet {
-        let number = self.next;
+    /// Tells the estimator of a packet that leaves: its number.
+    fn number(&mut self, now: Instant, bytes: usize, probe: Option<ProbeId>) -> u64 {
         self.next += 1;
-        self.estimator.on_sent(now, number as u16, bytes, probe);
-        Packet { number, bytes, is_media }
+        self.estimator.on_sent(now, (self.next - 1) as u16, bytes, probe);
+        self.next - 1
     }
 
     fn wanted_bps(&self) -> u64 {
