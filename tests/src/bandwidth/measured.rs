@@ -32,6 +32,11 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Measures a flow that begins at `start_us`.
+    pub fn since(start_us: i64) -> Self {
+        Measured { last_media_us: start_us, ..Measured::default() }
+    }
+
     /// The wait that 95 % of the media packets did not exceed, in ms.
     pub fn wait_p95_ms(&self) -> u64 {
         let all: u64 = self.waits_ms.iter().sum();

@@ -8,7 +8,7 @@ use super::bottleneck::{Bottleneck, Passage, Path};
 use super::measured::{Measured, SAMPLE_US};
 use super::receiver::{Lie, Receiver};
 use super::reno::Reno;
-use super::sender::{FRAME_US, Mode, Packet, Sender};
+use super::sender::{Mode, Packet, Sender};
 use crate::world::epoch;
 
 /// Measuring begins then.
@@ -103,14 +103,16 @@ pub fn run_observed(
     seed: u64,
     mut observe: impl FnMut(i64, usize, &Sender),
 ) -> Vec<Measured> {
-    let flow =
-        |mode: &Mode| (Sender::new(epoch(), START_BPS, *mode), Receiver::default(), Measured::default());
+    let flow = |(n, mode): (usize, &Mode)| {
+        let sender = Sender::new(epoch(), START_BPS, *mode, seed ^ (n as u64) << 32);
+        (sender, Receiver::default(), Measured::since(n as i64 * scenario.stagger_us))
+    };
     let mut run = Run {
         events: BinaryHeap::new(),
         order: 0,
         now_us: 0,
         bottleneck: Bottleneck::new(scenario.path, seed),
-        flows: scenario.flows.iter().map(flow).collect(),
+        flows: scenario.flows.iter().enumerate().map(flow).collect(),
         modes: scenario.flows.clone(),
         drive_at_us: vec![i64::MAX; scenario.flows.len()],
         cross_bps: 0,
@@ -150,7 +152,8 @@ impl Run {
             Event::Frame(flow) => {
                 self.flows[flow].0.on_frame(self.now_us);
                 self.drive(flow);
-                self.push(self.now_us + FRAME_US, Event::Frame(flow));
+                let due_us = self.now_us + self.flows[flow].0.next_frame_us();
+                self.push(due_us, Event::Frame(flow));
             }
             Event::Drive(flow) if self.drive_at_us[flow] == self.now_us => self.drive(flow),
             Event::Drive(_) => {}

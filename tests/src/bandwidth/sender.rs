@@ -2,11 +2,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use sansfu::bwe::estimate::{BandwidthEstimator, BitrateLimits, ProbeId};
 use sansfu::bwe::pacer::Pacer;
 
-/// Time between frames.
-pub const FRAME_US: i64 = 33_333;
+/// Time between frames; cameras and encoders give each up to this much earlier or later. Without that, two senders would keep
+/// in step, and one would always find the queue that the other has just made.
+const FRAME_US: i64 = 33_333;
+const FRAME_JITTER_US: i64 = 4_000;
 const MAX_PACKET: usize = 1_200;
 /// What a sender with layers can send, in bits a second.
 const LADDER_BPS: [u64; 8] =
@@ -58,11 +62,12 @@ pub struct Sender {
     pub switches: u64,
     keyframe_due: bool,
     epoch: Instant,
+    frame_jitter: ChaCha8Rng,
 }
 
 impl Sender {
-    /// Starts at `start_bps`.
-    pub fn new(epoch: Instant, start_bps: u64, mode: Mode) -> Self {
+    /// Starts at `start_bps`; `seed` decides when exactly frames come.
+    pub fn new(epoch: Instant, start_bps: u64, mode: Mode, seed: u64) -> Self {
         let limits = BitrateLimits { start_bps, min_bps: 30_000, max_bps: None };
         let mut sender = Sender {
             estimator: BandwidthEstimator::new(limits),
@@ -76,6 +81,7 @@ impl Sender {
             switches: 0,
             keyframe_due: true,
             epoch,
+            frame_jitter: ChaCha8Rng::seed_from_u64(seed),
         };
         sender.estimator.set_wanted(epoch, sender.wanted_bps());
         sender
@@ -101,6 +107,12 @@ impl Sender {
             self.queue.push_back((size, now_us));
             self.queued_bytes += size;
         }
+    }
+
+    /// How long after this frame the next one comes, in µs.
+    pub fn next_frame_us(&mut self) -> i64 {
+        let shift_us = (i64::from(self.frame_jitter.next_u32()) * FRAME_JITTER_US * 2) >> 32;
+        FRAME_US - FRAME_JITTER_US + shift_us
     }
 
     /// Gives what leaves now to `send`, and returns when to ask again, if that is known.
