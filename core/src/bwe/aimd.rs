@@ -3,9 +3,10 @@ use super::trend::Usage;
 
 /// What is kept of the throughput on over-use, in percent: less when a queue stands that has to drain.
 const KEPT_PERCENT: u64 = 85;
-const MIN_KEPT_PERCENT: u64 = 50;
-/// A queue up to this drains by itself soon; each further 10 ms of it cost one percent more.
-const SMALL_QUEUE_US: i64 = 50_000;
+const MIN_KEPT_PERCENT: u64 = 40;
+/// A queue up to this drains by itself soon; each further piece of it costs one percent more.
+const SMALL_QUEUE_US: i64 = 40_000;
+const QUEUE_US_PER_PERCENT: u64 = 3_000;
 /// Below this the queue counts as drained.
 const DRAINED_US: i64 = 15_000;
 /// Growth while no limit is known, in percent a second.
@@ -120,7 +121,7 @@ impl RateControl {
             self.capacity_bps = Some(capacity);
         }
         let excess_us = (path.queue_us - SMALL_QUEUE_US).max(0) as u64;
-        let kept = KEPT_PERCENT.saturating_sub(excess_us / 10_000).max(MIN_KEPT_PERCENT);
+        let kept = KEPT_PERCENT.saturating_sub(excess_us / QUEUE_US_PER_PERCENT).max(MIN_KEPT_PERCENT);
         let target = (throughput * kept / 100).max(path.carried_bps);
         self.decreased_us = Some(path.now_us);
         self.resume_bps = (kept < KEPT_PERCENT).then_some(throughput * KEPT_PERCENT / 100);

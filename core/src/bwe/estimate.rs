@@ -35,6 +35,8 @@ const MAX_ACKNOWLEDGED_PERCENT: u64 = 120;
 /// A path that delivers this much of what is sent, in percent, keeps up; it is then taken to carry this much of it.
 const KEEPING_UP_PERCENT: u64 = 90;
 const CARRIED_PERCENT: u64 = 115;
+/// Behind a queue longer than this, the path has just become narrower.
+const LONG_QUEUE_US: i64 = 50_000;
 /// A queue shorter than this is no reason not to probe.
 const CALM_QUEUE_US: i64 = 20_000;
 /// A cut to less than this, in percent, is worth a probe soon, after this time.
@@ -391,7 +393,10 @@ impl BandwidthEstimator {
     /// What gets through the bottleneck: what arrives, and what the path then loses by itself.
     fn throughput_bps(&self) -> Option<u64> {
         let most = self.sent_peak_bps * MAX_ACKNOWLEDGED_PERCENT / 100;
-        let arriving = self.acknowledged.rate_bps()?;
+        let mut arriving = self.acknowledged.rate_bps()?;
+        if self.queue.delay_us() > LONG_QUEUE_US {
+            arriving = arriving.min(self.acknowledged.recent_bps().unwrap_or(arriving));
+        }
         let through = (arriving as f64 / (1.0 - self.loss.inherent())) as u64;
         Some(through.min(most))
     }

@@ -18,7 +18,7 @@ const MARGIN: f64 = 0.02;
 const DEVIATIONS: f64 = 2.0;
 /// How quickly the path's own loss is followed.
 const FOLLOW: f64 = 0.15;
-const MAX_INHERENT: f64 = 0.5;
+const MAX_INHERENT: f64 = 0.25;
 /// Own loss beyond this is tried anew after this time: what was taken for it while the path was full would stay for ever.
 const DOUBTFUL_INHERENT: f64 = 0.17;
 const DOUBT_AFTER_US: i64 = 8_000_000;
@@ -97,7 +97,11 @@ impl LossControl {
     pub fn update(&mut self, now_us: i64, queue_us: i64, rate_bps: u64) {
         self.saw_queue |= queue_us > QUEUE_US;
         if let Some(trial) = self.trial {
-            self.judge(now_us, trial);
+            if self.saw_queue {
+                self.end_trial(now_us);
+            } else {
+                self.judge(now_us, trial);
+            }
             return;
         }
         let since = *self.observed_since_us.get_or_insert(now_us);
@@ -174,6 +178,10 @@ impl LossControl {
         } else {
             self.inherent = self.inherent.min(ratio);
         }
+        self.end_trial(now_us);
+    }
+
+    fn end_trial(&mut self, now_us: i64) {
         self.tried_us = now_us;
         self.trial = None;
         self.observed_since_us = Some(now_us);

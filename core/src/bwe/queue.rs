@@ -1,18 +1,23 @@
 //! The standing queue of a path: how much longer packets take than they did at best.
 
 /// The lowest delay is taken over two steps of this.
-const STEP_US: i64 = 100_000;
+const STEP_US: i64 = 50_000;
 /// The best delay is that of the last steps of this, so that a clock that drifts or a new route does not count for ever.
 const BASE_STEP_US: i64 = 5_000_000;
 const BASE_STEPS: usize = 4;
 /// A queue longer than this is over-use even if it does not grow.
-const STANDING_US: i64 = 32_000;
+const STANDING_US: i64 = 16_000;
 /// What has been done against it takes a response time and this to show.
 const PATIENCE_US: i64 = 100_000;
 /// Then it has to have fallen to this many percent.
 const FALLING_PERCENT: i64 = 85;
 /// One that does not fall after so many times is not ours.
 const MAX_TRIES: u8 = 4;
+/// How quickly the noise of the path is followed, one part in so many, and how many times of it are no queue.
+const NOISE_PARTS: i64 = 16;
+const NOISE_FACTOR: i64 = 2;
+/// A greater step than this is a queue.
+const MAX_NOISE_US: i64 = 30_000;
 /// Delays that far apart are not of one clock.
 const MAX_JUMP_US: i64 = 10_000_000;
 
@@ -23,6 +28,8 @@ pub struct QueueDelay {
     current_us: Option<i64>,
     previous_us: Option<i64>,
     step_ends_us: i64,
+    /// How much the lowest delays of steps differ from one to the next: jitter, which is no queue.
+    noise_us: i64,
     /// Lowest of what steps gave, newest first.
     bases_us: [Option<i64>; BASE_STEPS],
     base_step_ends_us: i64,
@@ -39,17 +46,18 @@ impl QueueDelay {
             *self = QueueDelay::default();
         }
         if sent_us >= self.step_ends_us {
-            self.previous_us = self.current_us.take();
+            self.note_noise();
+            self.previous_us = self.current_us.take().or(self.previous_us);
             self.step_ends_us = sent_us + STEP_US;
             self.note_base(sent_us);
         }
         self.current_us = Some(self.current_us.map_or(delay_us, |lowest| lowest.min(delay_us)));
     }
 
-    /// How long packets wait at least, in µs.
+    /// How long packets wait at least, in µs, not counting what may be jitter.
     pub fn delay_us(&self) -> i64 {
         match (self.lowest_us(), self.bases_us.iter().flatten().min()) {
-            (Some(lowest), Some(base)) => (lowest - base).max(0),
+            (Some(lowest), Some(base)) => (lowest - base - self.noise_us * NOISE_FACTOR).max(0),
             _ => 0,
         }
     }
@@ -86,6 +94,13 @@ impl QueueDelay {
         match (self.current_us, self.previous_us) {
             (Some(current), Some(previous)) => Some(current.min(previous)),
             (current, previous) => current.or(previous),
+        }
+    }
+
+    fn note_noise(&mut self) {
+        if let (Some(current), Some(previous)) = (self.current_us, self.previous_us) {
+            let step_us = (current - previous).abs().min(MAX_NOISE_US);
+            self.noise_us += (step_us - self.noise_us) / NOISE_PARTS;
         }
     }
 
