@@ -4,6 +4,8 @@ use super::trend::Usage;
 /// What is kept of the throughput on over-use, in percent: less when a queue stands that has to drain.
 const KEPT_PERCENT: u64 = 85;
 const MIN_KEPT_PERCENT: u64 = 40;
+/// Throughput of less than this, in percent of the rate, does not wait for the last decrease to show.
+const COLLAPSED_PERCENT: u64 = 65;
 /// A queue up to this drains by itself soon; each further piece of it costs one percent more.
 const SMALL_QUEUE_US: i64 = 40_000;
 const QUEUE_US_PER_PERCENT: u64 = 3_000;
@@ -107,7 +109,7 @@ impl RateControl {
     fn decrease(&mut self, path: PathState) -> bool {
         let throughput = path.throughput_bps.unwrap_or(self.rate_bps);
         let is_answered = self.decreased_us.is_none_or(|at| path.now_us - at >= path.response_us);
-        if !is_answered && throughput >= self.rate_bps / 2 {
+        if !is_answered && throughput * 100 >= self.rate_bps * COLLAPSED_PERCENT {
             return false;
         }
         let capacity = match self.capacity_bps {

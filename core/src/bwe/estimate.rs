@@ -42,10 +42,10 @@ const CALM_QUEUE_US: i64 = 20_000;
 /// A cut to less than this, in percent, is worth a probe soon, after this time.
 const SHARP_CUT_PERCENT: u64 = 66;
 const RECOVER_AFTER_US: i64 = 1_000_000;
-/// A gain of less than this, in percent, is none: the first where the path was not filled by the probe, the second where it was.
-/// A flow that shares a full path pushes others aside while it probes, and must not keep that.
+/// A gain of less than this, in percent, is none.
 const GAIN_PERCENT: u64 = 104;
-const SATURATED_GAIN_PERCENT: u64 = 130;
+/// A second cluster, at the rate that came through of a first one that was too high, has to come through to this percentage.
+const CONFIRMED_PERCENT: u64 = 86;
 /// The receiver's clock and ours may drift apart this much between two messages.
 const MAX_CLOCK_JUMP_US: i64 = 10_000_000;
 /// Growth pauses for this long after packets were dropped at our own socket.
@@ -425,26 +425,33 @@ impl BandwidthEstimator {
         let found_bps = (result.rate_bps as f64 / (1.0 - self.loss.inherent())) as u64;
         let found_bps = self.limits.clamp(found_bps.min(result.sent_bps));
         let before_bps = self.estimate_bps();
-        let gain_percent = if result.is_saturated { SATURATED_GAIN_PERCENT } else { GAIN_PERCENT };
-        let is_gain = found_bps * 100 > before_bps * gain_percent;
-        if result.is_saturated {
-            self.rate.note_capacity(found_bps);
+        let is_gain = found_bps * 100 > before_bps * GAIN_PERCENT;
+        if let Some(target_bps) = self.plan.confirming_bps() {
+            if is_gain && found_bps * 100 > target_bps * CONFIRMED_PERCENT {
+                self.rate.note_capacity(found_bps);
+                self.raise(found_bps);
+            }
+            self.plan.on_limit(now_us);
+        } else if is_gain && result.is_saturated {
+            self.plan.confirm(now_us, found_bps);
         } else if is_gain {
             self.rate.forget_capacity();
-        }
-        // A first probe that shows less than the start rate is believed: nothing else is known yet.
-        let is_first_limit = result.is_saturated && self.plan.is_ramping();
-        if is_first_limit || (is_gain && found_bps > self.rate.rate_bps()) {
-            self.rate.set_rate(found_bps);
-        }
-        if is_gain {
-            self.loss.on_probe(found_bps);
-        }
-        if is_gain && !result.is_saturated {
+            self.raise(found_bps);
             self.plan.on_gain(now_us);
         } else {
+            // A first probe that shows less than the start rate is believed: nothing else is known yet.
+            if result.is_saturated && self.plan.is_ramping() {
+                self.rate.set_rate(found_bps.min(self.rate.rate_bps()));
+                self.rate.note_capacity(found_bps);
+            }
             self.plan.on_limit(now_us);
         }
+    }
+
+    /// A probe has shown that the path carries more.
+    fn raise(&mut self, found_bps: u64) {
+        self.rate.set_rate(found_bps.max(self.rate.rate_bps()));
+        self.loss.on_probe(found_bps);
     }
 
     /// Feedback is back after it had stopped at `before_bps`.

@@ -35,11 +35,15 @@ pub struct ProbePlan {
     is_ramping: bool,
     /// A rate that was known to work.
     recover_bps: Option<u64>,
+    /// The rate of a cluster that is to confirm what one beyond the path's rate has shown.
+    confirm_bps: Option<u64>,
+    /// The rate of the last cluster, if it was one of that kind.
+    confirming_bps: Option<u64>,
 }
 
 impl Default for ProbePlan {
     fn default() -> Self {
-        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None }
+        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None, confirm_bps: None, confirming_bps: None }
     }
 }
 
@@ -51,6 +55,10 @@ impl ProbePlan {
             return None;
         }
         self.due_us = Some(now.now_us + self.interval_us);
+        self.confirming_bps = self.confirm_bps.take();
+        if self.confirming_bps.is_some() {
+            return self.confirming_bps;
+        }
         let factor = if self.is_ramping { RAMP_FACTOR } else { FACTOR };
         let target = self.recover_bps.take().unwrap_or(0).max(now.estimate_bps.saturating_mul(factor));
         Some(target.min(now.max_bps).min(now.wanted_bps.saturating_mul(BEYOND_WANTED_PERCENT) / 100))
@@ -62,8 +70,21 @@ impl ProbePlan {
         self.due_us = Some(now_us);
     }
 
+    /// The path does not carry what was sent, but maybe this: to be probed next. A burst pushes aside what others send, so that
+    /// more of it comes through than could stay.
+    pub fn confirm(&mut self, now_us: i64, rate_bps: u64) {
+        self.confirm_bps = Some(rate_bps);
+        self.due_us = Some(now_us);
+    }
+
+    /// The rate of the last cluster, if it was to confirm what one before had shown.
+    pub const fn confirming_bps(&self) -> Option<u64> {
+        self.confirming_bps
+    }
+
     /// The path does not carry more.
     pub fn on_limit(&mut self, now_us: i64) {
+        self.confirm_bps = None;
         self.is_ramping = false;
         self.due_us = Some(now_us + self.interval_us);
         self.interval_us = (self.interval_us * 3 / 2).min(MAX_INTERVAL_US);
