@@ -274,7 +274,7 @@ impl BandwidthEstimator {
         let now_us = self.clock.us(now);
         if !self.probe.is_busy() {
             let target_bps = self.plan.take(self.situation(now_us))?;
-            self.probe.start(now_us, target_bps);
+            self.probe.start(now_us, target_bps, self.plan.confirming_bps().is_some());
         }
         self.probe.poll(now_us)
     }
@@ -427,9 +427,9 @@ impl BandwidthEstimator {
         let before_bps = self.estimate_bps();
         let is_gain = found_bps * 100 > before_bps * GAIN_PERCENT;
         if let Some(target_bps) = self.plan.confirming_bps() {
-            if is_gain && found_bps * 100 > target_bps * CONFIRMED_PERCENT {
-                self.rate.note_capacity(found_bps);
-                self.raise(found_bps);
+            if !result.is_saturated || found_bps * 100 > target_bps * CONFIRMED_PERCENT {
+                self.rate.note_capacity(target_bps);
+                self.raise(target_bps);
             }
             self.plan.on_limit(now_us);
         } else if is_gain && result.is_saturated {

@@ -5,6 +5,9 @@ use super::history::{ProbeId, SentPacket};
 
 /// Length of a cluster.
 const CLUSTER_US: i64 = 20_000;
+/// Length of one that is to confirm what another has shown: longer than the time between the frames of others who share the
+/// path, so that it does not pass between them.
+const LONG_CLUSTER_US: i64 = 50_000;
 /// Pieces that a cluster is made of at least, and their sizes in bytes.
 const MIN_PIECES: u64 = 6;
 const MIN_PIECE: u64 = 200;
@@ -45,6 +48,7 @@ pub struct ProbeResult {
 struct Cluster {
     id: ProbeId,
     target_bps: u64,
+    length_us: i64,
     began_us: i64,
     goal_bytes: u64,
     sent_bytes: u64,
@@ -86,17 +90,19 @@ impl Default for ProbeRunner {
 }
 
 impl ProbeRunner {
-    /// Begins a cluster at `target_bps`, if none is on its way.
-    pub fn start(&mut self, now_us: i64, target_bps: u64) {
+    /// Begins a cluster at `target_bps`, a long one or not, if none is on its way.
+    pub fn start(&mut self, now_us: i64, target_bps: u64, is_long: bool) {
         if self.cluster.is_some() {
             return;
         }
         let id = ProbeId(self.next_id);
         self.next_id = self.next_id.checked_add(1).unwrap_or(NonZeroU16::MIN);
-        let length_bytes = target_bps.saturating_mul(CLUSTER_US as u64) / 8_000_000;
+        let length_us = if is_long { LONG_CLUSTER_US } else { CLUSTER_US };
+        let length_bytes = target_bps.saturating_mul(length_us as u64) / 8_000_000;
         self.cluster = Some(Cluster {
             id,
             target_bps,
+            length_us,
             began_us: now_us,
             goal_bytes: length_bytes.max(MIN_PIECES * MIN_PIECE),
             sent_bytes: 0,
@@ -147,7 +153,7 @@ impl ProbeRunner {
     pub fn result(&mut self, now_us: i64, rtt_us: i64) -> Option<Result<ProbeResult, ()>> {
         let cluster = self.cluster?;
         if !cluster.is_complete {
-            if now_us - cluster.began_us < CLUSTER_US * MAX_LENGTHS {
+            if now_us - cluster.began_us < cluster.length_us * MAX_LENGTHS {
                 return None;
             }
             // What was sent is what there is to see.
@@ -194,7 +200,7 @@ impl ProbeRunner {
         }
         // A caller that was asked and has not sent is asked again a little later.
         let due_us = cluster.asked_us.map_or(cluster.due_us(), |asked| cluster.due_us().max(asked + 1_000));
-        Some(due_us.min(cluster.began_us + CLUSTER_US * MAX_LENGTHS))
+        Some(due_us.min(cluster.began_us + cluster.length_us * MAX_LENGTHS))
     }
 
     fn complete(&mut self, now_us: i64) {
@@ -264,7 +270,7 @@ mod tests {
     /// Runs a cluster over a path of `path_bps`, losing every `lose_every`th packet.
     fn run(target_bps: u64, path_bps: u64, lose_every: u32) -> Option<Result<ProbeResult, ()>> {
         let mut runner = ProbeRunner::default();
-        runner.start(1_000, target_bps);
+        runner.start(1_000, target_bps, false);
         let (mut now_us, mut free_us, mut sent) = (1_000, 0i64, Vec::new());
         while runner.current().is_some() {
             while let Some(probe) = runner.poll(now_us) {
@@ -316,7 +322,7 @@ mod tests {
     #[test]
     fn a_caller_that_sends_nothing_ends_the_cluster() {
         let mut runner = ProbeRunner::default();
-        runner.start(0, 1_000_000);
+        runner.start(0, 1_000_000, false);
         let mut now_us = 0;
         for _ in 0..200 {
             runner.poll(now_us);

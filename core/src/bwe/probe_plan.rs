@@ -5,8 +5,8 @@ const RAMP_FACTOR: u64 = 3;
 /// Later clusters, relative to the estimate.
 const FACTOR: u64 = 2;
 /// Time between probes that show nothing new: at first, how it grows, at most.
-const MIN_INTERVAL_US: i64 = 2_000_000;
-const MAX_INTERVAL_US: i64 = 4_500_000;
+const MIN_INTERVAL_US: i64 = 1_300_000;
+const MAX_INTERVAL_US: i64 = 3_000_000;
 /// Nothing is gained by less than this many percent.
 const WORTH_PERCENT: u64 = 105;
 /// A probe may go this many percent beyond what is wanted, so that what is wanted fits with room.
