@@ -2,12 +2,12 @@
 use super::trend::Usage;
 
 /// What is kept of the throughput on over-use, in percent: less when a queue stands that has to drain.
-const KEPT_PERCENT: u64 = 85;
+const KEPT_PERCENT: u64 = 90;
 const MIN_KEPT_PERCENT: u64 = 40;
 /// Throughput of less than this, in percent of the rate, does not wait for the last decrease to show.
 const COLLAPSED_PERCENT: u64 = 65;
 /// A queue up to this drains by itself soon; each further piece of it costs one percent more.
-const SMALL_QUEUE_US: i64 = 40_000;
+const SMALL_QUEUE_US: i64 = 20_000;
 const QUEUE_US_PER_PERCENT: u64 = 3_000;
 /// Below this the queue counts as drained.
 const DRAINED_US: i64 = 15_000;
@@ -15,7 +15,7 @@ const DRAINED_US: i64 = 15_000;
 const FAST_GROWTH_PERCENT: u64 = 12;
 /// Growth near the limit is this many times the root of the rate, in bits a second each second: 52 kbit/s at 1 Mbit/s. Growing
 /// less than in proportion is what makes flows that share a path meet.
-const SLOW_GROWTH: u64 = 52;
+const SLOW_GROWTH: u64 = 40;
 /// Response time for which that holds.
 const USUAL_RESPONSE_US: i64 = 200_000;
 /// Within this many percent of the limit growth is slow.

@@ -6,7 +6,7 @@ const RAMP_FACTOR: u64 = 3;
 const FACTOR: u64 = 2;
 /// Time between probes that show nothing new: at first, how it grows, at most.
 const MIN_INTERVAL_US: i64 = 1_300_000;
-const MAX_INTERVAL_US: i64 = 3_000_000;
+const MAX_INTERVAL_US: i64 = 3_600_000;
 /// Nothing is gained by less than this many percent.
 const WORTH_PERCENT: u64 = 105;
 /// A probe may go this many percent beyond what is wanted, so that what is wanted fits with room.

@@ -6,7 +6,7 @@ const STEP_US: i64 = 50_000;
 const BASE_STEP_US: i64 = 5_000_000;
 const BASE_STEPS: usize = 4;
 /// A queue longer than this is over-use even if it does not grow.
-const STANDING_US: i64 = 16_000;
+const STANDING_US: i64 = 14_000;
 /// What has been done against it takes a response time and this to show.
 const PATIENCE_US: i64 = 100_000;
 /// Then it has to have fallen to this many percent.
@@ -15,7 +15,7 @@ const FALLING_PERCENT: i64 = 85;
 const MAX_TRIES: u8 = 4;
 /// How quickly the noise of the path is followed, one part in so many, and how many times of it are no queue.
 const NOISE_PARTS: i64 = 16;
-const NOISE_FACTOR: i64 = 2;
+const NOISE_FACTOR: i64 = 3;
 /// A greater step than this is a queue.
 const MAX_NOISE_US: i64 = 30_000;
 /// Delays that far apart are not of one clock.
