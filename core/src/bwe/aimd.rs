@@ -86,14 +86,9 @@ impl RateControl {
         self.resume_bps = None;
     }
 
-    /// The path was full at this rate.
-    pub fn note_capacity(&mut self, capacity_bps: u64) {
-        self.capacity_bps = Some(capacity_bps);
-    }
-
-    /// No limit is known any more.
-    pub fn forget_capacity(&mut self) {
-        self.capacity_bps = None;
+    /// The path was full at this rate, or no limit is known any more.
+    pub fn note_capacity(&mut self, capacity_bps: Option<u64>) {
+        self.capacity_bps = capacity_bps;
     }
 
     /// The rate, in bits a second.

@@ -9,7 +9,7 @@ use super::history::{SentHistory, SentPacket};
 use super::loss::LossControl;
 pub use super::probe::Probe;
 use super::probe::{ProbeResult, ProbeRunner};
-use super::probe_plan::{ProbePlan, Situation};
+use super::probe_plan::{Confirmation, ProbePlan, Situation};
 use super::queue::QueueDelay;
 use super::report::ReportControl;
 use super::trend::TrendDetector;
@@ -274,7 +274,7 @@ impl BandwidthEstimator {
         let now_us = self.clock.us(now);
         if !self.probe.is_busy() {
             let target_bps = self.plan.take(self.situation(now_us))?;
-            self.probe.start(now_us, target_bps, self.plan.confirming_bps().is_some());
+            self.probe.start(now_us, target_bps, self.plan.confirming().is_some());
         }
         self.probe.poll(now_us)
     }
@@ -426,30 +426,40 @@ impl BandwidthEstimator {
         let found_bps = self.limits.clamp(found_bps.min(result.sent_bps));
         let before_bps = self.estimate_bps();
         let is_gain = found_bps * 100 > before_bps * GAIN_PERCENT;
-        if let Some(target_bps) = self.plan.confirming_bps() {
-            if !result.is_saturated || found_bps * 100 > target_bps * CONFIRMED_PERCENT {
-                self.rate.note_capacity(target_bps);
-                self.raise(target_bps);
-            }
-            self.plan.on_limit(now_us);
-        } else if is_gain && result.is_saturated {
-            self.plan.confirm(now_us, found_bps);
+        if let Some(confirmation) = self.plan.confirming() {
+            let is_confirmed =
+                !result.is_saturated || found_bps * 100 > confirmation.rate_bps * CONFIRMED_PERCENT;
+            self.apply_confirmation(now_us, confirmation, is_confirmed);
+        } else if is_gain && (result.is_saturated || !self.plan.is_ramping()) {
+            self.plan.confirm(now_us, Confirmation { rate_bps: found_bps, is_limit: result.is_saturated });
         } else if is_gain {
-            self.rate.forget_capacity();
-            self.raise(found_bps);
+            self.raise(found_bps, None);
             self.plan.on_gain(now_us);
         } else {
             // A first probe that shows less than the start rate is believed: nothing else is known yet.
             if result.is_saturated && self.plan.is_ramping() {
                 self.rate.set_rate(found_bps.min(self.rate.rate_bps()));
-                self.rate.note_capacity(found_bps);
+                self.rate.note_capacity(Some(found_bps));
             }
             self.plan.on_limit(now_us);
         }
     }
 
+    fn apply_confirmation(&mut self, now_us: i64, confirmation: Confirmation, is_confirmed: bool) {
+        let rate_bps = confirmation.rate_bps;
+        if is_confirmed {
+            self.raise(rate_bps, confirmation.is_limit.then_some(rate_bps));
+        }
+        if is_confirmed && !confirmation.is_limit {
+            self.plan.on_gain(now_us);
+        } else {
+            self.plan.on_limit(now_us);
+        }
+    }
+
     /// A probe has shown that the path carries more.
-    fn raise(&mut self, found_bps: u64) {
+    fn raise(&mut self, found_bps: u64, capacity_bps: Option<u64>) {
+        self.rate.note_capacity(capacity_bps);
         self.rate.set_rate(found_bps.max(self.rate.rate_bps()));
         self.loss.on_probe(found_bps);
     }

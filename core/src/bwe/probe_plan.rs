@@ -35,15 +35,24 @@ pub struct ProbePlan {
     is_ramping: bool,
     /// A rate that was known to work.
     recover_bps: Option<u64>,
-    /// The rate of a cluster that is to confirm what one beyond the path's rate has shown.
-    confirm_bps: Option<u64>,
-    /// The rate of the last cluster, if it was one of that kind.
-    confirming_bps: Option<u64>,
+    /// What the next cluster is to confirm.
+    next: Option<Confirmation>,
+    /// What the last one was to confirm.
+    last: Option<Confirmation>,
+}
+
+/// What one cluster has shown and another is to confirm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The rate that came through.
+    pub rate_bps: u64,
+    /// More had been sent: there is no more.
+    pub is_limit: bool,
 }
 
 impl Default for ProbePlan {
     fn default() -> Self {
-        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None, confirm_bps: None, confirming_bps: None }
+        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None, next: None, last: None }
     }
 }
 
@@ -55,9 +64,9 @@ impl ProbePlan {
             return None;
         }
         self.due_us = Some(now.now_us + self.interval_us);
-        self.confirming_bps = self.confirm_bps.take();
-        if self.confirming_bps.is_some() {
-            return self.confirming_bps;
+        self.last = self.next.take();
+        if let Some(confirmation) = self.last {
+            return Some(confirmation.rate_bps);
         }
         let factor = if self.is_ramping { RAMP_FACTOR } else { FACTOR };
         let target = self.recover_bps.take().unwrap_or(0).max(now.estimate_bps.saturating_mul(factor));
@@ -70,21 +79,21 @@ impl ProbePlan {
         self.due_us = Some(now_us);
     }
 
-    /// The path does not carry what was sent, but maybe this: to be probed next. A burst pushes aside what others send, so that
-    /// more of it comes through than could stay.
-    pub fn confirm(&mut self, now_us: i64, rate_bps: u64) {
-        self.confirm_bps = Some(rate_bps);
+    /// The path may carry this: to be probed next, and longer. A short burst passes between the frames of others, or pushes them
+    /// aside, so that more of it comes through than could stay.
+    pub fn confirm(&mut self, now_us: i64, confirmation: Confirmation) {
+        self.next = Some(confirmation);
         self.due_us = Some(now_us);
     }
 
-    /// The rate of the last cluster, if it was to confirm what one before had shown.
-    pub const fn confirming_bps(&self) -> Option<u64> {
-        self.confirming_bps
+    /// What the last cluster was to confirm, if it was one of that kind.
+    pub const fn confirming(&self) -> Option<Confirmation> {
+        self.last
     }
 
     /// The path does not carry more.
     pub fn on_limit(&mut self, now_us: i64) {
-        self.confirm_bps = None;
+        self.next = None;
         self.is_ramping = false;
         self.due_us = Some(now_us + self.interval_us);
         self.interval_us = (self.interval_us * 3 / 2).min(MAX_INTERVAL_US);
