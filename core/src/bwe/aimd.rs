@@ -2,7 +2,7 @@
 use super::trend::Usage;
 
 /// What is kept of the throughput on over-use, in percent: less when a queue stands that has to drain.
-const KEPT_PERCENT: u64 = 90;
+const KEPT_PERCENT: u64 = 88;
 const MIN_KEPT_PERCENT: u64 = 40;
 /// Throughput of less than this, in percent of the rate, does not wait for the last decrease to show.
 const COLLAPSED_PERCENT: u64 = 65;
@@ -13,7 +13,7 @@ const QUEUE_US_PER_PERCENT: u64 = 3_000;
 const DRAINED_US: i64 = 15_000;
 /// Growth while no limit is known, in percent a second.
 const FAST_GROWTH_PERCENT: u64 = 12;
-/// Growth near the limit is this many times the root of the rate, in bits a second each second: 52 kbit/s at 1 Mbit/s. Growing
+/// Growth near the limit is this many times the root of the rate, in bits a second each second: 40 kbit/s at 1 Mbit/s. Growing
 /// less than in proportion is what makes flows that share a path meet.
 const SLOW_GROWTH: u64 = 40;
 /// Response time for which that holds.
