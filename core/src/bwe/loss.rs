@@ -236,6 +236,20 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_shows_during_a_trial_leaves_its_loss_to_the_delay() {
+        let mut control = LossControl::default();
+        let mut step = |from: i64, steps: i64, queue_us: i64| {
+            for step in from..from + steps {
+                (0..5).for_each(|n| control.on_packet(step * 50_000, n == 0));
+                control.update(step * 50_000, queue_us, 1_000_000);
+            }
+            (control.is_on_trial(), control.inherent())
+        };
+        assert_eq!(step(0, 8, 0), (true, 0.0));
+        assert_eq!(step(8, 60, 80_000), (false, 0.0));
+    }
+
+    #[test]
     fn loss_behind_a_queue_is_left_to_the_delay() {
         let mut control = LossControl::default();
         for step in 0..100i64 {

@@ -52,7 +52,14 @@ pub struct Confirmation {
 
 impl Default for ProbePlan {
     fn default() -> Self {
-        ProbePlan { due_us: None, interval_us: MIN_INTERVAL_US, is_ramping: true, recover_bps: None, next: None, last: None }
+        ProbePlan {
+            due_us: None,
+            interval_us: MIN_INTERVAL_US,
+            is_ramping: true,
+            recover_bps: None,
+            next: None,
+            last: None,
+        }
     }
 }
 
@@ -140,14 +147,28 @@ mod tests {
         plan.on_gain(200_000);
         assert_eq!(plan.take(situation(200, 1_800_000, 10_000_000)), Some(5_400_000));
         plan.on_limit(400_000);
-        assert_eq!(plan.take(situation(2_399, 2_000_000, 10_000_000)), None);
-        assert_eq!(plan.take(situation(2_400, 2_000_000, 10_000_000)), Some(4_000_000));
+        assert_eq!(plan.take(situation(1_699, 2_000_000, 10_000_000)), None);
+        assert_eq!(plan.take(situation(1_700, 2_000_000, 10_000_000)), Some(4_000_000));
         plan.on_limit(2_500_000);
-        assert_eq!(plan.deadline_us(situation(2_500, 2_000_000, 10_000_000)), Some(5_500_000));
+        assert_eq!(plan.deadline_us(situation(2_500, 2_000_000, 10_000_000)), Some(4_450_000));
         for _ in 0..10 {
             plan.on_limit(0);
         }
         assert_eq!(plan.interval_us, MAX_INTERVAL_US);
+    }
+
+    #[test]
+    fn what_is_to_be_confirmed_is_probed_next_and_once() {
+        let mut plan = ProbePlan::default();
+        assert_eq!(plan.take(situation(0, 600_000, 10_000_000)), Some(1_800_000));
+        let confirmation = Confirmation { rate_bps: 1_200_000, is_limit: true };
+        plan.confirm(100_000, confirmation);
+        assert_eq!(plan.confirming(), None);
+        assert_eq!(plan.take(situation(100, 600_000, 10_000_000)), Some(1_200_000));
+        assert_eq!(plan.confirming(), Some(confirmation));
+        plan.on_limit(200_000);
+        assert_eq!(plan.take(situation(1_500, 1_200_000, 10_000_000)), Some(2_400_000));
+        assert_eq!(plan.confirming(), None);
     }
 
     #[test]

@@ -116,7 +116,11 @@ mod tests {
     use super::*;
 
     fn sampled(estimates_bps: &[u64], queues_us: &[i64]) -> Measured {
-        Measured { estimates_bps: estimates_bps.to_vec(), queues_us: queues_us.to_vec(), ..Measured::default() }
+        Measured {
+            estimates_bps: estimates_bps.to_vec(),
+            queues_us: queues_us.to_vec(),
+            ..Measured::default()
+        }
     }
 
     #[test]

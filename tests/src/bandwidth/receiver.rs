@@ -85,7 +85,9 @@ impl Receiver {
             None => at.copied(),
             Some(Lie::AllAtOnce) => Some(first),
             Some(Lie::Stretched) => at.map(|at| first + (at - first) * 2),
-            Some(Lie::Scattered) => at.map(|_| first + (number.wrapping_mul(0x9E37_79B9) >> 7) as i64 % 8_000),
+            Some(Lie::Scattered) => {
+                at.map(|_| first + (number.wrapping_mul(0x9E37_79B9) >> 7) as i64 % 8_000)
+            }
             Some(Lie::MostLost) => at.filter(|_| number.is_multiple_of(10)).copied(),
         }
     }

@@ -148,8 +148,7 @@ impl Row {
     pub fn targets(&self, outcome: &Outcome) -> Targets {
         let is_lossy = self.scenario.path.loss_per_mille >= 100;
         let most_ms = if matches!(self.goal, Goal::Relieve(..)) { 1_000 } else { 5_000 };
-        let has_outage =
-            self.scenario.changes.iter().any(|(_, change)| matches!(change, Change::Down(true)));
+        let has_outage = self.scenario.changes.iter().any(|(_, change)| matches!(change, Change::Down(true)));
         Targets {
             utilisation: outcome.utilisation_per_mille >= if is_lossy { 800 } else { 850 },
             convergence: outcome.converge_ms.is_some_and(|ms| ms <= most_ms),
@@ -169,13 +168,7 @@ impl Row {
         }
     }
 
-    fn changing(
-        name: &str,
-        path: Path,
-        changes: &[(i64, Change)],
-        available_bps: u64,
-        goal: Goal,
-    ) -> Self {
+    fn changing(name: &str, path: Path, changes: &[(i64, Change)], available_bps: u64, goal: Goal) -> Self {
         let row = Row::steady(name.to_owned(), path);
         let scenario = Scenario { changes: changes.to_vec(), ..row.scenario };
         Row { scenario, available_bps, goal, ..row }
