@@ -50,7 +50,12 @@ impl Scene {
                 seed: seed + index as u64,
                 lacks: Vec::new(),
             });
-            world.add(client, NatConfig::Translate(Translation::default()), LinkConfig::default(), seed * 10 + index as u64);
+            world.add(
+                client,
+                NatConfig::Translate(Translation::default()),
+                LinkConfig::default(),
+                seed * 10 + index as u64,
+            );
         }
         let mut scene = Scene { world, subscriber: publishers.len() };
         scene.limit(downlink);
@@ -115,7 +120,9 @@ fn simulcast_follows_the_path_down_and_up_again() {
     // 150, 500 and 1500 kbit/s are sent.
     scene.limit(link(300_000));
     let log = scene.run(15, 0);
-    assert!(encodings(&log)[3..].iter().all(|encoding| *encoding == Some(0)), "{log:?}");
+    assert!(encodings(&log)[3..].iter().all(|encoding| *encoding < Some(2)), "{log:?}");
+    let changes = encodings(&log)[3..].windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(changes <= 4, "{log:?}");
     let steady: u64 = log[5..].iter().map(|second| second.received_bps).sum::<u64>() / 10;
     assert!((100_000..=300_000).contains(&steady), "{log:?}");
     scene.limit(link(5 * MBPS));
@@ -147,8 +154,7 @@ fn svc_follows_the_path_down_and_up_again() {
 #[test]
 fn random_loss_does_not_take_the_layers_away() {
     let loss = GilbertElliott::random(Probability::percent(10));
-    let mut scene =
-        Scene::new(3, &[TrackKind::Vp8Simulcast], LinkConfig { loss, ..link(5 * MBPS) });
+    let mut scene = Scene::new(3, &[TrackKind::Vp8Simulcast], LinkConfig { loss, ..link(5 * MBPS) });
     let log = scene.run(30, 0);
     let top = encodings(&log[15..]).iter().filter(|encoding| **encoding == Some(2)).count();
     assert!(top >= 12, "{log:?}");

@@ -61,6 +61,8 @@ pub struct Consumer {
     pub priority: u8,
     /// Which layers it sends.
     pub selection: Selection,
+    /// When it may be given a higher spatial layer again after it had to come down.
+    pub climbs_from: Option<Instant>,
     /// The application's.
     pub app_data: Value,
     /// The header extensions that its packets get.
@@ -152,6 +154,7 @@ impl Consumer {
             paused: params.paused,
             producer_paused: producer.paused,
             priority: 1,
+            climbs_from: None,
             selection: selection(params.r#type, &parameters, params.preferred_layers),
             app_data: params.app_data,
             layout: HeaderLayout::new(&parameters),

@@ -1,5 +1,5 @@
 //! The bandwidth towards the clients: feedback, sharing out, pacing, probes.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::layers::{ladder, report_layers};
 use super::{Context, Router};
@@ -13,6 +13,9 @@ use crate::transport::PacedPacket;
 
 /// Where no limit is known: more than any sum of streams.
 const PLENTY_BPS: u64 = 1_000_000_000_000;
+
+/// So long after it had to come down a consumer stays on its spatial layer: each change of it costs a keyframe and is seen.
+const HOLD: Duration = Duration::from_secs(4);
 
 /// A transport's consumers that can be given more or less.
 struct Ladders {
@@ -78,7 +81,8 @@ impl Router {
         let Some(transport) = self.transports.get(own) else { return };
         let available_bps = transport.bandwidth.available_bps();
         let ladders = self.ladders(&transport.consumers, available_bps.is_some(), ctx.now);
-        let left_bps = available_bps.unwrap_or(PLENTY_BPS).saturating_sub(ladders.fixed_bps);
+        let taken_bps = ladders.fixed_bps + transport.bandwidth.resent_bps(ctx.now);
+        let left_bps = available_bps.unwrap_or(PLENTY_BPS).saturating_sub(taken_bps);
         let mut shares = allocate(left_bps, &ladders.demands);
         // Something that the client tells of has to flow, or it will never be known that the path has become better.
         if shares.iter().all(Option::is_none)
@@ -100,8 +104,13 @@ impl Router {
 
     fn give(&mut self, own: Id<tag::Consumer>, layers: Option<ConsumerLayers>, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(own) else { return };
-        if consumer.selection.target_layers() == layers {
+        let before = consumer.selection.target_layers();
+        if before == layers {
             return;
+        }
+        let spatial = |layers: Option<ConsumerLayers>| layers.map(|layers| layers.spatial_layer);
+        if spatial(layers) < spatial(before) {
+            consumer.climbs_from = Some(ctx.now + HOLD);
         }
         consumer.selection.set_target(layers);
         report_layers(consumer, ctx);
@@ -120,8 +129,12 @@ impl Router {
                 ladders.fixed_bps += consumer.stream.bitrate_bps(now);
                 continue;
             }
-            let steps = ladder(consumer, producer, limited, now);
+            let mut steps = ladder(consumer, producer, limited, now);
             let target = consumer.selection.target_layers();
+            if limited && consumer.climbs_from.is_some_and(|at| now < at) {
+                let held = target.map_or(0, |target| target.spatial_layer);
+                steps.retain(|(layers, _)| layers.spatial_layer <= held);
+            }
             let current = steps.iter().position(|(layers, _)| Some(*layers) == target);
             let (layers, rates_bps) = steps.into_iter().unzip();
             ladders.demands.push(Demand { priority: consumer.priority, rates_bps, current });

@@ -17,7 +17,9 @@ impl Router {
         layers: ConsumerLayers,
         ctx: &mut Context<'_>,
     ) -> Result<(), RequestError> {
-        self.consumer_mut(id)?.selection.prefer(layers);
+        let consumer = self.consumer_mut(id)?;
+        consumer.selection.prefer(layers);
+        consumer.climbs_from = None;
         self.choose_layers(id.own, ctx);
         Ok(())
     }

@@ -116,14 +116,18 @@ impl Router {
         let Some(producer) = self.producers.get(consumer.producer) else { return };
         let Some(transport) = self.transports.get_mut(consumer.transport) else { return };
         let send_time = ctx.out.clock.abs_send_time(ctx.now);
-        let rtt = transport.rtt();
+        let rtt = transport.bandwidth.rtt().map_or(transport.rtt(), |rtt| rtt.max(transport.rtt()));
         for sequence_number in sequence_numbers {
+            if !transport.bandwidth.may_resend(ctx.now) {
+                break;
+            }
             let resent = consumer.retransmit(ctx.now, rtt, *sequence_number, producer, send_time);
             let Some(packet) = resent else { continue };
             // A packet sent again under its own SSRC is the same to the last byte: it keeps its transport-wide number.
             let is_new = packet.content.is_retransmission();
             let numbered = is_new && consumer.layout.has_transport_sequence();
             let bytes = producer.stored_payload_len(&packet) + consumer.layout.overhead_bytes();
+            transport.bandwidth.on_resent(ctx.now, bytes);
             let paced = PacedPacket { packet, gets_time: is_new, numbered, bytes };
             match consumer.kind {
                 MediaKind::Audio => transport.enqueue(ctx.now, paced, ctx.out),

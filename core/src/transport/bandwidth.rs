@@ -7,6 +7,7 @@ use crate::bwe::estimate::{BandwidthEstimator, BitrateLimits, Probe};
 use crate::bwe::pacer::Pacer;
 use crate::id::tag;
 use crate::outbox::QueuedPacket;
+use crate::rate::RateCounter;
 
 /// The estimate is never lower, in bits a second.
 const MIN_BPS: u64 = 30_000;
@@ -22,6 +23,10 @@ const NOTABLE_PERCENT: u64 = 3;
 
 /// What is given has to fit with room to spare (see [`allocate`](crate::allocate)), so more than it is looked for.
 const SPARE_PERCENT: u64 = 30;
+
+/// What is sent again may take this much of the estimate, in percent, or so many bits a second if that is more.
+const RESENT_PERCENT: u64 = 40;
+const MIN_RESENT_BPS: u64 = 60_000;
 
 /// The time between two reports of the estimate.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,6 +74,8 @@ pub struct OutgoingBandwidth {
     /// What the consumers would take if the path carried it.
     wanted_bps: u64,
     reported: Option<(Instant, BandwidthReport)>,
+    /// What was sent again.
+    resent: RateCounter,
 }
 
 /// What is told of the estimate: mediasoup's `bwe` trace.
@@ -99,6 +106,7 @@ impl OutgoingBandwidth {
             allocated: None,
             wanted_bps: 0,
             reported: None,
+            resent: RateCounter::default(),
         }
     }
 
@@ -161,6 +169,29 @@ impl OutgoingBandwidth {
                 false
             }
         }
+    }
+
+    /// Whether a packet may be sent again: on a path that is full, what is sent again takes the place of what is new, and is lost
+    /// as well.
+    pub fn may_resend(&self, now: Instant) -> bool {
+        let budget_bps = (self.estimate_bps() * RESENT_PERCENT / 100).max(MIN_RESENT_BPS);
+        self.feedback.is_none() || !self.has_told || self.resent.rate_bps(now) <= budget_bps
+    }
+
+    /// A packet is sent again.
+    pub fn on_resent(&mut self, now: Instant, bytes: usize) {
+        self.resent.add(now, bytes);
+    }
+
+    /// What is being sent again, in bits a second.
+    pub fn resent_bps(&self, now: Instant) -> u64 {
+        self.resent.rate_bps(now)
+    }
+
+    /// The round trip of late, queues included, where the client tells of each packet.
+    pub fn rtt(&self) -> Option<Duration> {
+        let us = self.estimator.state().rtt_us;
+        self.has_told.then(|| Duration::from_micros(us.max(0) as u64))
     }
 
     /// Lets a packet wait for its turn.

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_freeze_counts_beyond_its_first_second() {
         let mut measured = Measured::default();
-        [100_000, 900_000, 3_000_000, 3_500_000].map(|at_us| measured.note_media(at_us));
+        [100_000, 900_000, 3_000_000, 3_500_000].iter().for_each(|at_us| measured.note_media(*at_us));
         assert_eq!(measured.frozen_us, 1_100_000);
         (0..100).for_each(|ms| measured.note_wait(ms * 1_000));
         assert_eq!(measured.wait_p95_ms(), 94);

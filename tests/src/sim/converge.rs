@@ -51,19 +51,10 @@ fn first_starved(world: &CallWorld) -> Option<String> {
         sending.extend(client.outgoing().map(|outgoing| (outgoing.id(), outgoing.is_live())));
     }
     let liars = liars(world);
-    let judges = world.observer.nodes.values();
-    let models: Vec<_> = judges.map(|judge| &judge.model).collect();
     for client in living() {
         for (id, incoming) in client.incoming() {
             let is_live = sending.get(&incoming.track_id()).copied().unwrap_or(false);
-            let may_flow = models.iter().any(|model| {
-                let consumer = model.peers().find_map(|peer| {
-                    peer.consumers
-                        .get(id)
-                        .filter(|consumer| consumer.ssrcs.iter().any(|ssrc| incoming.has_ssrc(*ssrc)))
-                });
-                consumer.is_some_and(|consumer| model.may_flow(consumer))
-            });
+            let may_flow = flowing(world, id, incoming).is_some();
             if is_live
                 && may_flow
                 && !is_fresh(incoming, world.now)
@@ -77,6 +68,15 @@ fn first_starved(world: &CallWorld) -> Option<String> {
     None
 }
 
+/// What the model knows of a consumer whose media may flow. Servers give out the same ids: the SSRCs tell them apart.
+fn flowing<'a>(world: &'a CallWorld, id: &str, incoming: &Incoming) -> Option<&'a ConsumerModel> {
+    let is_it = |consumer: &&ConsumerModel| consumer.ssrcs.iter().any(|ssrc| incoming.has_ssrc(*ssrc));
+    world.observer.nodes.values().find_map(|judge| {
+        let consumer = judge.model.peers().find_map(|peer| peer.consumers.get(id).filter(is_it))?;
+        judge.model.may_flow(consumer).then_some(consumer)
+    })
+}
+
 /// A consumer that does not send what its client prefers of what there is.
 fn first_on_wrong_layers(world: &CallWorld) -> Option<String> {
     let living = || world.hosts.iter().filter(|host| !host.dead).map(|host| &host.client);
@@ -86,11 +86,9 @@ fn first_on_wrong_layers(world: &CallWorld) -> Option<String> {
     for client in living() {
         for (id, incoming) in client.incoming() {
             let track = incoming.track_id();
-            let model = world.observer.nodes.values().find_map(|judge| {
-                let consumer = judge.model.peers().find_map(|peer| peer.consumers.get(id))?;
-                judge.model.may_flow(consumer).then_some(consumer)
-            });
-            let (Some(model), Some(outgoing)) = (model, outgoing.get(&track)) else { continue };
+            let (Some(model), Some(outgoing)) = (flowing(world, id, incoming), outgoing.get(&track)) else {
+                continue;
+            };
             if !outgoing.is_live()
                 || liars.contains(&owner(track))
                 || !incoming.receiver.track().codec.is_video()
