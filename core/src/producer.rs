@@ -250,7 +250,7 @@ impl Producer {
         let ((ntp, rtp), clock_rate) = anchor(encoding)?;
         let ((other_ntp, other_rtp), _) = anchor(other)?;
         // Of one wall clock, so their difference is exact however wrong that clock is.
-        let apart = i128::from(ntp.0.wrapping_sub(other_ntp.0) as i64) * i128::from(clock_rate) >> 32;
+        let apart = (i128::from(ntp.0.wrapping_sub(other_ntp.0) as i64) * i128::from(clock_rate)) >> 32;
         Some(other_rtp.wrapping_add(timestamp.wrapping_sub(rtp)).wrapping_add(apart as u32))
     }
 
