@@ -3,6 +3,7 @@
 //! Towards us:
 //!
 //! * [`feedback`]: tells a sender when its packets arrived, so that it can estimate the bandwidth to us itself.
+//! * [`incoming_limit`]: a limit for such a sender.
 //! * [`remb`]: estimates it for senders that do not number their packets transport-wide.
 //!
 //! Towards a receiver, behind [`estimate`]:
@@ -21,6 +22,7 @@ pub mod arrival;
 pub mod estimate;
 pub mod feedback;
 pub mod history;
+pub mod incoming_limit;
 pub mod loss;
 pub mod pacer;
 pub mod probe;

@@ -24,7 +24,9 @@ impl Router {
             && let Some(&[high, low]) = packet.extension(id)
         {
             feedback.on_packet(ctx.now, u16::from_be_bytes([high, low]), packet.ssrc());
-            transport.wake_by(transport.feedback.as_ref().and_then(|feedback| feedback.deadline()), ctx.out);
+            transport.incoming_limit.tell(ctx.now);
+            let deadlines = [feedback.deadline(), transport.incoming_limit.deadline()];
+            transport.wake_by(deadlines.into_iter().flatten().min(), ctx.out);
         } else if let Some(remb) = &mut transport.remb {
             remb.on_packet(ctx.now, bytes.len());
             transport.wake_by(transport.remb.as_ref().and_then(|remb| remb.deadline()), ctx.out);

@@ -142,11 +142,13 @@ fn prepare_feedback(transport: &mut WebRtcTransport, parameters: &RtpParameters,
     match id {
         Some(id) if understands("transport-cc") => {
             transport.transport_sequence_id = id;
-            transport.remb = None;
+            if transport.remb.take().is_some() {
+                transport.incoming_limit.replace_estimate();
+            }
             transport.feedback.get_or_insert_with(|| TransportFeedbackRecorder::new(ctx.now));
         }
         _ if understands("goog-remb") && transport.feedback.is_none() => {
-            let limit = transport.max_incoming_bitrate_bps;
+            let limit = transport.incoming_limit.limit_bps();
             transport.remb.get_or_insert_with(|| RembEstimator::new(limit));
         }
         _ => {}

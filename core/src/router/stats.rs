@@ -85,7 +85,7 @@ fn transport_stats(
         probation_send_bitrate: counters.probation_sent.rate_bps(now),
         available_outgoing_bitrate: Some(transport.bandwidth.estimate_bps()),
         available_incoming_bitrate: transport.remb.as_ref().and_then(|remb| remb.estimate_bps()),
-        max_incoming_bitrate: transport.max_incoming_bitrate_bps,
+        max_incoming_bitrate: transport.incoming_limit.limit_bps(),
     }
 }
 

@@ -215,7 +215,8 @@ impl Router {
             ]
         });
         let outgoing = transport.bandwidth.deadline();
-        [feedback, remb, transport.report_at, outgoing].into_iter().chain(streams).flatten().min()
+        let limit = transport.incoming_limit.deadline();
+        [feedback, remb, limit, transport.report_at, outgoing].into_iter().chain(streams).flatten().min()
     }
 }
 
@@ -233,8 +234,9 @@ fn send_bandwidth_feedback(transport: &mut WebRtcTransport, ssrcs: &[u32], ctx: 
         }
         transport.feedback = Some(feedback);
     }
+    let limit = transport.incoming_limit.poll(ctx.now);
     let estimate = transport.remb.as_mut().and_then(|remb| remb.poll(ctx.now));
-    if let Some(bitrate_bps) = estimate {
+    if let Some(bitrate_bps) = estimate.or(limit) {
         transport.send_rtcp(ctx.now, ctx.out, |bytes| write_remb(bytes, sender_ssrc, bitrate_bps, ssrcs));
     }
 }

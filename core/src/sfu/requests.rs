@@ -190,19 +190,16 @@ impl Sfu {
         })
     }
 
-    /// Limits what the client may send by a transport, in bits a second; `None`: no limit.
+    /// Limits what the client may send by a transport, in bits a second; `None` or 0: no limit. A connected client is told at once.
     pub fn set_max_incoming_bitrate(
         &mut self,
         now: Instant,
         id: TransportId,
         bitrate_bps: Option<u64>,
     ) -> Result<(), RequestError> {
-        self.on_router(now, id.router, |router, _| {
-            let transport = router.transport_mut(id)?;
-            transport.max_incoming_bitrate_bps = bitrate_bps;
-            if let Some(remb) = &mut transport.remb {
-                remb.set_max_bitrate(bitrate_bps);
-            }
+        self.on_router(now, id.router, |router, ctx| {
+            let limit_bps = bitrate_bps.filter(|bps| *bps != 0);
+            router.transport_mut(id)?.set_max_incoming_bitrate(ctx.now, limit_bps, ctx.out);
             Ok(())
         })
     }

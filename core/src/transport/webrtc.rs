@@ -11,6 +11,7 @@ use super::counters::TransportCounters;
 use super::streams::StreamTable;
 use crate::arena::Id;
 use crate::bwe::feedback::TransportFeedbackRecorder;
+use crate::bwe::incoming_limit::IncomingLimit;
 use crate::bwe::remb::RembEstimator;
 use crate::dtls::{self, DtlsKeys, DtlsOutput, DtlsRole, DtlsTransport, FingerprintError};
 use crate::event::{CloseReason, DtlsState, Event, IceState};
@@ -68,7 +69,7 @@ pub struct WebRtcTransport {
     /// The estimate for a client that does not.
     pub remb: Option<RembEstimator>,
     /// Limit of what the client may send.
-    pub max_incoming_bitrate_bps: Option<u64>,
+    pub incoming_limit: IncomingLimit,
     /// The bandwidth towards the client.
     pub bandwidth: OutgoingBandwidth,
     /// What it has carried.
@@ -149,7 +150,7 @@ impl WebRtcTransport {
             feedback: None,
             transport_sequence_id: 0,
             remb: None,
-            max_incoming_bitrate_bps: None,
+            incoming_limit: IncomingLimit::default(),
             bandwidth: OutgoingBandwidth::new(params.available_outgoing_bitrate_bps),
             counters: TransportCounters::default(),
             report_at: None,
@@ -418,6 +419,17 @@ impl WebRtcTransport {
         let own = [self.ice.deadline(), self.dtls.deadline(), self.connect_by, media_deadline];
         self.wake_at = own.into_iter().flatten().min().map(|at| at.max(now + SHORTEST_SLEEP));
         out.timers.set(self.timer, self.wake_at);
+    }
+
+    /// Sets the most that the client may send, in bits a second; `None`: no limit.
+    pub fn set_max_incoming_bitrate(&mut self, now: Instant, limit_bps: Option<u64>, out: &mut Outbox) {
+        self.incoming_limit.set(limit_bps);
+        if let Some(remb) = &mut self.remb {
+            remb.set_max_bitrate(limit_bps);
+        } else if self.feedback.is_some() && self.is_connected() {
+            self.incoming_limit.tell(now);
+            self.wake_by(self.incoming_limit.deadline(), out);
+        }
     }
 
     /// Starts the periodic reports, or goes on with them.
