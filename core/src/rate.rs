@@ -18,11 +18,16 @@ pub struct RateCounter {
 
 impl Default for RateCounter {
     fn default() -> Self {
-        RateCounter { buckets: [0; BUCKETS], current: 0, began: None }
+        RateCounter::new()
     }
 }
 
 impl RateCounter {
+    /// Nothing has been counted.
+    pub const fn new() -> Self {
+        RateCounter { buckets: [0; BUCKETS], current: 0, began: None }
+    }
+
     /// Adds `bytes` at `now`; a `now` before the last one counts as the last one.
     #[inline]
     pub fn add(&mut self, now: Instant, bytes: usize) {

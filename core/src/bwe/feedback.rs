@@ -1,18 +1,22 @@
 //! Feedback to a sender about the arrival of its packets (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 use std::time::{Duration, Instant};
 
+use crate::rate::RateCounter;
 use crate::seq;
 use crate::wire::rtcp::{TransportFeedbackHeader, write_transport_feedback};
 
 /// How many transport-wide numbers are remembered, a power of two.
 const WINDOW: usize = 1_024;
 
-/// Longest wait for feedback after a packet.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// Longest wait for feedback after a packet, and the shortest, which keeps the sender's estimate as lively as it can be.
+const LONGEST_INTERVAL: Duration = Duration::from_millis(100);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The wait when packets come quickly, and how many waiting ones make that.
-const SHORT_INTERVAL: Duration = Duration::from_millis(50);
-const MANY_PENDING: u32 = 16;
+/// Of what comes in, so much in percent may go back as feedback: libwebrtc's share.
+const FEEDBACK_PERCENT: u64 = 5;
+
+/// What a message is taken to weigh, in bytes: libwebrtc's IPv4, UDP and SRTCP around a message about a dozen packets.
+const TYPICAL_MESSAGE_BYTES: u64 = 68;
 
 /// Unreported numbers that make feedback due at once.
 const NEARLY_FULL: u64 = WINDOW as u64 / 2;
@@ -28,8 +32,8 @@ const RESTART_RUN: u8 = 10;
 
 /// Records when the packets of a transport arrived, by their transport-wide sequence numbers, and reports it.
 ///
-/// Feedback is due 100 ms after the first unreported packet (50 ms when many came), or at once when half of the window is
-/// unreported. A packet that arrives after its number was reported as missing is reported once more, with all that follow it.
+/// Feedback is due 50 to 100 ms after the first unreported packet, so that it takes about 5 % of the rate at which packets come,
+/// or at once when half of the window is unreported. A packet that arrives after its number was reported as missing is reported once more, with all that follow it.
 #[derive(Debug, Clone)]
 pub struct TransportFeedbackRecorder {
     epoch: Instant,
@@ -39,9 +43,9 @@ pub struct TransportFeedbackRecorder {
     highest: u64,
     /// The first number to report next.
     next: u64,
-    /// Packets that arrived and were not reported.
-    pending: u32,
+    /// Since when there is something that was not reported.
     pending_since: Option<Instant>,
+    rate: RateCounter,
     due: Option<Instant>,
     media_ssrc: u32,
     feedback_packet_count: u8,
@@ -56,8 +60,8 @@ impl TransportFeedbackRecorder {
             arrivals: Vec::new(),
             highest: 0,
             next: 0,
-            pending: 0,
             pending_since: None,
+            rate: RateCounter::new(),
             due: None,
             media_ssrc: 0,
             feedback_packet_count: 0,
@@ -65,20 +69,21 @@ impl TransportFeedbackRecorder {
         }
     }
 
-    /// A packet of the stream `ssrc` with this transport-wide number arrived.
-    pub fn on_packet(&mut self, now: Instant, twcc_seq: u16, ssrc: u32) {
+    /// A packet of the stream `ssrc` with this transport-wide number arrived; it has `bytes`.
+    pub fn on_packet(&mut self, now: Instant, twcc_seq: u16, ssrc: u32, bytes: usize) {
+        self.rate.add(now, bytes);
         if !self.place(twcc_seq, now) {
             return;
         }
         self.media_ssrc = ssrc;
-        self.pending += 1;
+        let is_first = self.pending_since.is_none();
         let since = *self.pending_since.get_or_insert(now);
         let due = if self.highest - self.next >= NEARLY_FULL {
             now
-        } else if self.pending >= MANY_PENDING {
-            now.max(since + SHORT_INTERVAL)
+        } else if is_first {
+            since + self.interval(now)
         } else {
-            since + INTERVAL
+            return;
         };
         self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
@@ -101,7 +106,6 @@ impl TransportFeedbackRecorder {
         self.next += written as u64;
         if written == 0 || self.next > self.highest {
             self.next = self.highest + 1;
-            self.pending = 0;
             self.pending_since = None;
             self.due = None;
         }
@@ -117,6 +121,13 @@ impl TransportFeedbackRecorder {
     /// When to call [`Self::write`].
     pub fn deadline(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// How long a message may wait at the rate at which packets come.
+    fn interval(&self, now: Instant) -> Duration {
+        let feedback_bps = self.rate.rate_bps(now) * FEEDBACK_PERCENT / 100;
+        let spacing_ms = (TYPICAL_MESSAGE_BYTES * 8 * 1_000).checked_div(feedback_bps).unwrap_or(u64::MAX);
+        Duration::from_millis(spacing_ms).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
     }
 
     /// Notes an arrival; whether it is news.
@@ -160,7 +171,6 @@ impl TransportFeedbackRecorder {
         self.set(ext_seq, tick);
         self.highest = ext_seq;
         self.next = ext_seq;
-        self.pending = 0;
     }
 
     /// The reference time in units of 64 ms, and the deltas from `next` on, up to the first that does not fit its 16 bits.

@@ -23,7 +23,7 @@ impl Router {
         if let (Some(feedback), id @ 1..) = (&mut transport.feedback, transport.transport_sequence_id)
             && let Some(&[high, low]) = packet.extension(id)
         {
-            feedback.on_packet(ctx.now, u16::from_be_bytes([high, low]), packet.ssrc());
+            feedback.on_packet(ctx.now, u16::from_be_bytes([high, low]), packet.ssrc(), bytes.len());
             transport.incoming_limit.tell(ctx.now);
             let deadlines = [feedback.deadline(), transport.incoming_limit.deadline()];
             transport.wake_by(deadlines.into_iter().flatten().min(), ctx.out);

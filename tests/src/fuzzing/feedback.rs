@@ -151,7 +151,12 @@ pub fn feedback(data: &[u8]) {
         // The high bits of the step are the repetition of a good row.
         let repeats = if action & 31 == 7 { u16::from(input.u8()) } else { 1 };
         for step in 0..repeats {
-            recorder.on_packet(now, number.wrapping_add(step), u32::from(number));
+            recorder.on_packet(
+                now,
+                number.wrapping_add(step),
+                u32::from(number),
+                usize::from(number) % 1_500,
+            );
             model.packet(number.wrapping_add(step), (elapsed.as_micros() / 250) as u64);
             if action & 16 == 0 {
                 write(&mut recorder, &mut model, now);
