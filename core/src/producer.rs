@@ -7,7 +7,9 @@ use crate::arena::Id;
 use crate::config::Config;
 use crate::event::ProducerScore;
 use crate::id::{ProducerId, tag};
-use crate::ortc::{HeaderExtensionUri, MediaKind, ProducerMapping, ProducerType, RtpParameters};
+use crate::ortc::{
+    HeaderExtensionUri, MediaKind, ParameterValue, ProducerMapping, ProducerType, RtpParameters,
+};
 use crate::outbox::QueuedPacket;
 use crate::stream::frame::FrameReader;
 use crate::stream::keyframe::KeyframeRequests;
@@ -282,6 +284,14 @@ impl Producer {
             self.rtp_parameters.codecs.iter().any(|codec| codec.has_feedback(kind, parameter))
         };
         has("nack", "pli") || !has("ccm", "fir")
+    }
+
+    /// Whether its encoder can send redundancy in band, and does by the loss that it is told of (RFC 7587 section 6.1).
+    pub fn uses_in_band_fec(&self) -> bool {
+        let codecs = &self.rtp_parameters.codecs;
+        codecs
+            .iter()
+            .any(|codec| codec.parameters.get("useinbandfec").and_then(ParameterValue::as_u64) == Some(1))
     }
 
     /// The quality of each stream.

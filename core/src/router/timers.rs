@@ -2,9 +2,11 @@
 use std::time::{Duration, Instant};
 
 use super::{Context, Router};
-use crate::arena::Id;
+use crate::arena::{Arena, Id};
+use crate::consumer::Consumer;
 use crate::event::Event;
 use crate::id::{TransportId, tag};
+use crate::producer::Producer;
 use crate::transport::{TransportChange, WebRtcTransport};
 use crate::wire::ntp::{self, NtpTime};
 use crate::wire::rtcp::{
@@ -23,6 +25,10 @@ const SILENT_VIDEO: Duration = Duration::from_millis(1_500);
 
 /// Audio pauses longer, by discontinuous transmission.
 const SILENT_AUDIO: Duration = Duration::from_secs(5);
+
+/// A sender is not told of more loss behind us than a quarter, in units of 1/256: redundancy does not help against more, and a
+/// receiver that lies does no more harm.
+const MOST_LOSS_BEHIND_US: u8 = 64;
 
 impl Router {
     /// Fires what is due of a transport and sets its timer anew.
@@ -111,11 +117,15 @@ impl Router {
         let mut blocks: Vec<ReportBlock> = Vec::new();
         for own in &transport.producers {
             let Some(producer) = self.producers.get_mut(*own) else { continue };
+            let loss_behind_us = worst_loss(producer, &self.consumers);
             for encoding in &mut producer.encodings {
                 let Some(stream) = &mut encoding.stream else { continue };
-                let [media, rtx] = stream.report_blocks(ctx.now);
+                let [mut media, rtx] = stream.report_blocks(ctx.now);
                 if let (Some(remb), Some(block)) = (&mut transport.remb, &media) {
                     remb.on_loss(ctx.now, block.fraction_lost);
+                }
+                if let Some(block) = &mut media {
+                    block.fraction_lost = block.fraction_lost.max(loss_behind_us);
                 }
                 blocks.extend([media, rtx].into_iter().flatten());
             }
@@ -218,6 +228,17 @@ impl Router {
         let limit = transport.incoming_limit.deadline();
         [feedback, remb, limit, transport.report_at, outgoing].into_iter().chain(streams).flatten().min()
     }
+}
+
+/// The share that the worst of a producer's receivers misses of what is sent to it, for producers whose encoders help against that:
+/// they decide by the fraction lost. The sum of packets lost stays that of their own path, by which bandwidth is estimated.
+fn worst_loss(producer: &Producer, consumers: &Arena<Consumer, tag::Consumer>) -> u8 {
+    if !producer.uses_in_band_fec() {
+        return 0;
+    }
+    let all = producer.consumers.iter().filter_map(|own| consumers.get(*own));
+    let active = all.filter(|consumer| consumer.is_active());
+    active.map(|consumer| consumer.stream.fraction_lost()).max().unwrap_or(0).min(MOST_LOSS_BEHIND_US)
 }
 
 fn send_bandwidth_feedback(transport: &mut WebRtcTransport, ssrcs: &[u32], ctx: &mut Context<'_>) {

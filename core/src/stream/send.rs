@@ -274,6 +274,11 @@ impl SendStream {
         self.score.value()
     }
 
+    /// Share that the receiver missed in its last report interval, in units of 1/256.
+    pub fn fraction_lost(&self) -> u8 {
+        self.fraction_lost
+    }
+
     /// Bits a second over the last second, retransmissions included.
     pub fn bitrate_bps(&self, now: Instant) -> u64 {
         self.rate.rate_bps(now)
