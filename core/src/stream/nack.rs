@@ -8,8 +8,11 @@ const MAX_MISSING: usize = 1_000;
 /// How often a packet is asked for.
 const MAX_REQUESTS: u8 = 10;
 
-/// For how long a packet is asked for.
-const MAX_AGE: Duration = Duration::from_secs(1);
+/// For how many round trips a packet is asked for, within these bounds: a picture that waits for longer is shown sooner by way of
+/// a keyframe, which takes one round trip and the encoder's time.
+const MAX_ROUND_TRIPS: u32 = 4;
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(500);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Shortest time between two requests for a packet, however short the round trip.
 const MIN_SPACING: Duration = Duration::from_millis(20);
@@ -23,8 +26,8 @@ const POLL_AGAIN: Duration = Duration::from_millis(5);
 /// The missing packets of one stream.
 ///
 /// A packet is asked for as soon as a later one shows the gap (or a little later, where reordering is usual), and again each
-/// round trip until it comes. It is given up after ten requests or one second; then, and when far too many are missing, a
-/// keyframe has to help, unless one has come since.
+/// round trip until it comes. It is given up after ten requests or four round trips (half a second at least, two at most); then, and
+/// when far too many are missing, a keyframe has to help, unless one has come since.
 #[derive(Debug, Clone, Default)]
 pub struct NackGenerator {
     reorder_tolerance: Duration,
@@ -115,9 +118,10 @@ impl NackGenerator {
         let mut poll = NackPoll { requested: 0, keyframe_needed: std::mem::take(&mut self.keyframe_needed) };
         let newest_keyframe = self.newest_keyframe;
         let spacing = rtt.max(MIN_SPACING);
+        let patience = (rtt * MAX_ROUND_TRIPS).clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
         let mut next_due: Option<Instant> = None;
         self.missing.retain_mut(|missing| {
-            if missing.due <= now && missing.is_hopeless(now) {
+            if missing.due <= now && missing.is_hopeless(now, patience) {
                 poll.keyframe_needed |= missing.ext_seq > newest_keyframe;
                 return false;
             }
@@ -152,8 +156,8 @@ impl NackGenerator {
 }
 
 impl Missing {
-    fn is_hopeless(&self, now: Instant) -> bool {
-        self.requests >= MAX_REQUESTS || now.saturating_duration_since(self.since) >= MAX_AGE
+    fn is_hopeless(&self, now: Instant, patience: Duration) -> bool {
+        self.requests >= MAX_REQUESTS || now.saturating_duration_since(self.since) >= patience
     }
 }
 

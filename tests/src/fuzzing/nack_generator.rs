@@ -49,11 +49,12 @@ impl Model {
         let mut asked = Vec::new();
         let mut keyframe_needed = std::mem::take(&mut self.keyframe_needed);
         let keyframe = self.keyframe;
+        let patience = (4 * rtt).clamp(Duration::from_millis(500), Duration::from_secs(2));
         self.missing.retain(|&number, missing| {
             if missing.due > now {
                 return true;
             }
-            if missing.requests >= 10 || now >= missing.since + Duration::from_secs(1) {
+            if missing.requests >= 10 || now >= missing.since + patience {
                 keyframe_needed |= number > keyframe;
                 return false;
             }
