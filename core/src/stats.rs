@@ -1,4 +1,6 @@
 //! mediasoup's statistics, as its clients and dashboards read them.
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{DtlsState, IceState};
@@ -30,6 +32,8 @@ pub struct RtpStreamStats {
     pub packets_lost: u64,
     /// Fraction lost in the last interval, in 1/256.
     pub fraction_lost: u8,
+    /// Interarrival jitter in timestamp units: of a consumer as its client reports it.
+    pub jitter: u32,
     /// Packets that came and were of no use.
     pub packets_discarded: u64,
     /// Packets sent again.
@@ -49,15 +53,25 @@ pub struct RtpStreamStats {
     /// Round-trip time in ms, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip_time: Option<f32>,
-    /// Packets received or sent.
-    pub packet_count: u64,
-    /// Bytes received or sent.
-    pub byte_count: u64,
-    /// Bits a second over the last second.
-    pub bitrate: u64,
-    /// Interarrival jitter in timestamp units; of producers.
+    /// Packets of the retransmission stream that were of no use: seen before, or too old.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jitter: Option<u32>,
+    pub rtx_packets_discarded: Option<u64>,
+    /// Packets received, got back ones among them, or sent for the first time.
+    pub packet_count: u64,
+    /// Bytes of these, their RTP headers included.
+    pub byte_count: u64,
+    /// Bits a second over the last second; of a consumer with what is sent again.
+    pub bitrate: u64,
+    /// Bits a second that a receiver of each layer gets, by `spatial.temporal` (`0.0`); of producers, and only where there are
+    /// several layers. 0: nothing of it comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitrate_by_layer: Option<BTreeMap<String, u64>>,
+    /// Packets that came more than once, dropped; of producers. (Not in mediasoup's.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets_duplicated: Option<u64>,
+    /// Packets that came behind later ones without having been asked for; of producers. (Not in mediasoup's.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets_late: Option<u64>,
 }
 
 /// Which way a stream flows.
@@ -126,6 +140,18 @@ pub struct WebRtcTransportStats {
     /// The limit set on what the client may send, in bits a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_incoming_bitrate: Option<u64>,
+    /// The most that the bandwidth towards the client is taken to be, where it was set, in bits a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_outgoing_bitrate: Option<u64>,
+    /// The least, where it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_outgoing_bitrate: Option<u64>,
+    /// Share of the packets from the client that did not arrive lately, 0 to 1, where they are numbered transport-wide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_packet_loss_received: Option<f64>,
+    /// Share of the packets to the client that did not arrive lately, 0 to 1, by its transport-wide feedback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_packet_loss_sent: Option<f64>,
 }
 
 /// Counters of an `Sfu`: what it holds, and everything that was dropped, by cause.

@@ -50,6 +50,8 @@ pub struct TransportFeedbackRecorder {
     media_ssrc: u32,
     feedback_packet_count: u8,
     stale_run: u8,
+    /// Of the last message: packets that did not arrive, and all.
+    reported: (usize, usize),
 }
 
 impl TransportFeedbackRecorder {
@@ -66,6 +68,7 @@ impl TransportFeedbackRecorder {
             media_ssrc: 0,
             feedback_packet_count: 0,
             stale_run: 0,
+            reported: (0, 0),
         }
     }
 
@@ -104,6 +107,8 @@ impl TransportFeedbackRecorder {
         };
         let written = write_transport_feedback(out, &header, &deltas, MAX_MESSAGE_BYTES);
         self.next += written as u64;
+        let reported = deltas.get(..written).unwrap_or_default();
+        self.reported = (reported.iter().filter(|delta| delta.is_none()).count(), written);
         if written == 0 || self.next > self.highest {
             self.next = self.highest + 1;
             self.pending_since = None;
@@ -111,6 +116,11 @@ impl TransportFeedbackRecorder {
         }
         self.feedback_packet_count = self.feedback_packet_count.wrapping_add(u8::from(written > 0));
         written > 0
+    }
+
+    /// How many packets the last message told of as lost, and of how many it told.
+    pub fn reported(&self) -> (usize, usize) {
+        self.reported
     }
 
     /// Whether to call [`Self::write`] now.

@@ -27,7 +27,7 @@ impl Router {
                 out.stats.dropped_without_path += 1;
                 continue;
             };
-            let Some(consumer) = self.consumers.get(packet.consumer) else { continue };
+            let Some(consumer) = self.consumers.get_mut(packet.consumer) else { continue };
             let start = rendered.bytes.len();
             let header_len = if let Content::Padding(length) = packet.content {
                 consumer.layout.render_padding(&packet, length, &mut rendered.bytes)
@@ -47,6 +47,9 @@ impl Router {
             }
             let range = start..rendered.bytes.len();
             transport.count_sent(now, &packet, range.len());
+            if !packet.is_probe {
+                consumer.stream.on_rendered(now, header_len, !packet.content.is_retransmission());
+            }
             let last = rendered.runs.back_mut().filter(|run| run.path == path);
             if !last.is_some_and(|run| run.extend(range.clone())) {
                 rendered.runs.push_back(Run::new(path, range));

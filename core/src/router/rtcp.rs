@@ -56,6 +56,9 @@ impl Router {
             RtcpView::TransportFeedback(feedback) => {
                 if let Some(transport) = self.transports.get_mut(id.own) {
                     transport.bandwidth.estimator.on_feedback(ctx.now, feedback);
+                    let lost = feedback.packets().filter(|(_, delta)| delta.is_none()).count();
+                    let packets = usize::from(feedback.packet_status_count);
+                    transport.counters.loss_sent.add(lost, packets);
                     self.on_bandwidth_feedback(id, ctx);
                 }
             }

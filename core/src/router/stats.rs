@@ -1,4 +1,5 @@
 //! mediasoup's statistics of a router's objects.
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Router;
@@ -8,9 +9,14 @@ use crate::error::RequestError;
 use crate::event::IceState;
 use crate::id::{ConsumerId, ProducerId, TransportId};
 use crate::model::SelectedTuple;
+use crate::ortc::ScalabilityMode;
 use crate::producer::Producer;
 use crate::stats::{RtpStreamStats, RtpStreamStatsType, WebRtcTransportStats};
+use crate::stream::frame::Layers;
 use crate::transport::WebRtcTransport;
+
+/// No codec has more layers of a kind.
+const MOST_LAYERS: u8 = 8;
 
 impl Router {
     /// Statistics of a transport.
@@ -61,6 +67,7 @@ fn transport_stats(
     clock: Clock,
 ) -> WebRtcTransportStats {
     let counters = &transport.counters;
+    let (min_outgoing_bitrate, max_outgoing_bitrate) = transport.bandwidth.limits();
     WebRtcTransportStats {
         r#type: "webrtc-transport".to_owned(),
         transport_id: transport.id,
@@ -83,9 +90,13 @@ fn transport_stats(
         rtx_send_bitrate: counters.rtx_sent.rate_bps(now),
         probation_bytes_sent: counters.probation_sent.bytes,
         probation_send_bitrate: counters.probation_sent.rate_bps(now),
-        available_outgoing_bitrate: Some(transport.bandwidth.estimate_bps()),
+        available_outgoing_bitrate: transport.bandwidth.available_bps(),
         available_incoming_bitrate: transport.remb.as_ref().and_then(|remb| remb.estimate_bps()),
         max_incoming_bitrate: transport.incoming_limit.limit_bps(),
+        max_outgoing_bitrate,
+        min_outgoing_bitrate,
+        rtp_packet_loss_received: counters.loss_received.share(),
+        rtp_packet_loss_sent: counters.loss_sent.share(),
     }
 }
 
@@ -107,6 +118,7 @@ fn inbound_stats(producer: &Producer, index: usize, now: Instant, clock: Clock) 
             .unwrap_or_default(),
         packets_lost: u64::try_from(stats.packets_lost).unwrap_or(0),
         fraction_lost: stats.fraction_lost,
+        jitter: stats.jitter,
         packets_discarded: stats.packets_discarded,
         packets_retransmitted: stats.packets_retransmitted,
         packets_repaired: stats.packets_repaired,
@@ -116,11 +128,33 @@ fn inbound_stats(producer: &Producer, index: usize, now: Instant, clock: Clock) 
         fir_count: stats.fir_count,
         score: stats.score,
         round_trip_time: None,
+        rtx_packets_discarded: encoding.rtx_ssrc.map(|_| stats.rtx_packets_discarded),
         packet_count: stats.packet_count,
         byte_count: stats.byte_count,
         bitrate: stats.bitrate_bps,
-        jitter: Some(stats.jitter),
+        bitrate_by_layer: Some(bitrate_by_layer(producer, index, now)),
+        packets_duplicated: Some(stats.duplicates),
+        packets_late: Some(stats.late),
     })
+}
+
+/// What a receiver of each layer gets of a stream that has several.
+fn bitrate_by_layer(producer: &Producer, index: usize, now: Instant) -> BTreeMap<String, u64> {
+    let signalled = producer.rtp_parameters.encodings.get(index);
+    let mode = signalled.and_then(|encoding| encoding.scalability_mode.as_deref());
+    let ScalabilityMode { spatial_layers, temporal_layers, .. } = ScalabilityMode::parse_or_default(mode);
+    let Some(received) = producer.encodings.get(index).filter(|_| spatial_layers > 1 || temporal_layers > 1)
+    else {
+        return BTreeMap::new();
+    };
+    let layers = (0..spatial_layers.min(MOST_LAYERS))
+        .flat_map(|spatial| (0..temporal_layers.min(MOST_LAYERS)).map(move |temporal| (spatial, temporal)));
+    layers
+        .map(|(spatial, temporal)| {
+            let rate_bps = received.rates.rate_of_bps(now, Layers { spatial, temporal });
+            (format!("{spatial}.{temporal}"), rate_bps)
+        })
+        .collect()
 }
 
 fn outbound_stats(consumer: &Consumer, now: Instant, clock: Clock) -> RtpStreamStats {
@@ -139,6 +173,7 @@ fn outbound_stats(consumer: &Consumer, now: Instant, clock: Clock) -> RtpStreamS
             .unwrap_or_default(),
         packets_lost: u64::try_from(stats.packets_lost).unwrap_or(0),
         fraction_lost: stats.fraction_lost,
+        jitter: stats.jitter,
         packets_discarded: stats.packets_discarded,
         packets_retransmitted: stats.packets_retransmitted,
         packets_repaired: stats.packets_repaired,
@@ -148,9 +183,12 @@ fn outbound_stats(consumer: &Consumer, now: Instant, clock: Clock) -> RtpStreamS
         fir_count: stats.fir_count,
         score: stats.score,
         round_trip_time: stats.rtt.map(|rtt| rtt.as_secs_f32() * 1e3),
+        rtx_packets_discarded: consumer.stream.rtx_ssrc().map(|_| 0),
         packet_count: stats.packet_count,
         byte_count: stats.byte_count,
         bitrate: stats.bitrate_bps,
-        jitter: None,
+        bitrate_by_layer: None,
+        packets_duplicated: None,
+        packets_late: None,
     }
 }

@@ -252,6 +252,8 @@ fn send_bandwidth_feedback(transport: &mut WebRtcTransport, ssrcs: &[u32], ctx: 
             if !written {
                 break;
             }
+            let (lost, packets) = feedback.reported();
+            transport.counters.loss_received.add(lost, packets);
         }
         transport.feedback = Some(feedback);
     }

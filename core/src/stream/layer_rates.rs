@@ -65,6 +65,14 @@ impl LayerRates {
         if u128::from(age_ms) < SHORTEST.as_millis() { 0 } else { bps * 1_000 / age_ms }
     }
 
+    /// The same, and 0 where nothing of the highest of these layers itself comes.
+    pub fn rate_of_bps(&self, now: Instant, layers: Layers) -> u64 {
+        let is_its =
+            |layer: &&LayerRate| (layer.spatial_id, layer.temporal_id) == (layers.spatial, layers.temporal);
+        let comes = self.layers.iter().find(is_its).is_some_and(|layer| layer.own.rate_bps(now) > 0);
+        if comes { self.rate_bps(now, layers) } else { 0 }
+    }
+
     /// The stream has stopped: what comes later is counted from then on.
     pub fn clear(&mut self) {
         *self = LayerRates::default();
@@ -106,6 +114,8 @@ mod tests {
             for (rates, kbps) in [(&full, of_full), (&key_only, of_key_only)] {
                 let found = rates.rate_bps(now, layers) / 1_000;
                 assert!((kbps * 9 / 10..=kbps).contains(&found), "{layers:?}: {found} of {kbps}");
+                let itself = if spatial < 2 && temporal < 2 { found } else { 0 };
+                assert_eq!(rates.rate_of_bps(now, layers) / 1_000, itself);
             }
         }
     }

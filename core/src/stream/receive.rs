@@ -72,6 +72,7 @@ pub struct ReceiveStream {
 struct RtxReception {
     window: SequenceWindow,
     loss: LossCounter,
+    discarded: u64,
 }
 
 impl RtxReception {
@@ -82,7 +83,10 @@ impl RtxReception {
                 self.loss.on_packet(ext_seq, false);
             }
             Arrival::Restart { ext_seq } => self.loss.on_packet(ext_seq, true),
-            arrival @ (Arrival::Duplicate | Arrival::Stale) => return Err(arrival),
+            arrival @ (Arrival::Duplicate | Arrival::Stale) => {
+                self.discarded += 1;
+                return Err(arrival);
+            }
         }
         Ok(())
     }
@@ -122,6 +126,8 @@ pub struct ReceiveStats {
     pub packets_retransmitted: u64,
     /// Packets that came after they had been asked for.
     pub packets_repaired: u64,
+    /// Packets of the retransmission stream itself that were duplicates or belonged nowhere.
+    pub rtx_packets_discarded: u64,
     /// NACK messages sent.
     pub nack_count: u64,
     /// Packets asked for in them.
@@ -330,6 +336,7 @@ impl ReceiveStream {
             packets_discarded: counters.discarded,
             packets_retransmitted: counters.retransmitted,
             packets_repaired: counters.repaired,
+            rtx_packets_discarded: self.rtx.discarded,
             nack_count: counters.nacks,
             nack_packet_count: counters.nack_packets,
             pli_count: counters.plis,

@@ -53,6 +53,7 @@ pub struct SendStream {
     resent: ResentPackets,
     fraction_lost: u8,
     packets_lost: i32,
+    jitter: u32,
     counters: Counters,
     /// The counters, and `packets_lost`, when the score was last updated.
     scored: (Counters, i32),
@@ -83,7 +84,9 @@ struct Resent {
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
     packets: u64,
+    /// Of the payloads.
     bytes: u64,
+    header_bytes: u64,
     discarded: u64,
     retransmitted: u64,
     repaired: u64,
@@ -98,7 +101,7 @@ struct Counters {
 pub struct SendStats {
     /// Packets sent, retransmissions not included.
     pub packet_count: u64,
-    /// Their payload bytes.
+    /// Their bytes, with the RTP headers.
     pub byte_count: u64,
     /// Bits a second over the last second, retransmissions included.
     pub bitrate_bps: u64,
@@ -106,6 +109,8 @@ pub struct SendStats {
     pub packets_lost: i32,
     /// Share lost in the last report interval, in units of 1/256.
     pub fraction_lost: u8,
+    /// Interarrival jitter in timestamp units, by the receiver's reports.
+    pub jitter: u32,
     /// Packets that could not be sent.
     pub packets_discarded: u64,
     /// Packets sent again, each time counted.
@@ -141,6 +146,7 @@ impl SendStream {
             resent: ResentPackets { epoch: None, places: Vec::new() },
             fraction_lost: 0,
             packets_lost: 0,
+            jitter: 0,
             counters: Counters::default(),
             scored: (Counters::default(), 0),
         }
@@ -155,6 +161,14 @@ impl SendStream {
         if self.newest.is_none_or(|newest| out_ext > newest.out_ext) {
             self.newest = Some(Newest { out_ext, timestamp, at: now });
         }
+    }
+
+    /// A packet was rendered with a header so long. `is_first`: it has not been sent before.
+    pub fn on_rendered(&mut self, now: Instant, header_bytes: usize, is_first: bool) {
+        if is_first {
+            self.counters.header_bytes += header_bytes as u64;
+        }
+        self.rate.add(now, header_bytes);
     }
 
     /// A packet goes out again.
@@ -208,6 +222,7 @@ impl SendStream {
     pub fn on_receiver_report(&mut self, now: Instant, block: &ReportBlock) -> Option<Duration> {
         self.fraction_lost = block.fraction_lost;
         self.packets_lost = block.cumulative_lost;
+        self.jitter = block.jitter;
         self.update_score();
         let &(_, sent_at) = self.reports.iter().find(|(middle, _)| *middle == block.last_sr)?;
         let passed = now.saturating_duration_since(sent_at);
@@ -289,10 +304,11 @@ impl SendStream {
         let counters = self.counters;
         SendStats {
             packet_count: counters.packets,
-            byte_count: counters.bytes,
+            byte_count: counters.bytes + counters.header_bytes,
             bitrate_bps: self.rate.rate_bps(now),
             packets_lost: self.packets_lost,
             fraction_lost: self.fraction_lost,
+            jitter: self.jitter,
             packets_discarded: counters.discarded,
             packets_retransmitted: counters.retransmitted,
             packets_repaired: counters.repaired,

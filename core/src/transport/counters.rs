@@ -1,7 +1,12 @@
 //! What a transport has carried.
 use std::time::Instant;
 
+use heapless::HistoryBuf;
+
 use crate::rate::RateCounter;
+
+/// How many feedback messages loss is averaged over.
+const LOSS_MESSAGES: usize = 24;
 
 /// Bytes and rate of one kind of traffic.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +33,35 @@ pub struct TransportCounters {
     pub rtx_sent: Traffic,
     /// Padding sent to probe for bandwidth.
     pub probation_sent: Traffic,
+    /// Loss of what comes, by our transport-wide feedback.
+    pub loss_received: LossAverage,
+    /// Loss of what is sent, by the client's.
+    pub loss_sent: LossAverage,
+}
+
+/// The share of packets lost over the last feedback messages, of which the newest weighs most.
+#[derive(Debug, Clone, Default)]
+pub struct LossAverage {
+    /// Of each message, oldest first.
+    shares: HistoryBuf<f64, LOSS_MESSAGES>,
+}
+
+impl LossAverage {
+    /// Takes in a message that tells of `packets` packets, of which `lost` did not arrive.
+    pub fn add(&mut self, lost: usize, packets: usize) {
+        if packets > 0 {
+            self.shares.write(lost as f64 / packets as f64);
+        }
+    }
+
+    /// 0 to 1; `None` before the first message.
+    pub fn share(&self) -> Option<f64> {
+        let weighted = self.shares.oldest_ordered().zip(1u32..);
+        let (sum, weights) = weighted.fold((0.0, 0.0), |(sum, weights), (share, weight)| {
+            (sum + share * f64::from(weight), weights + f64::from(weight))
+        });
+        (weights > 0.0).then(|| sum / weights)
+    }
 }
 
 impl Traffic {
@@ -41,5 +75,23 @@ impl Traffic {
     /// Bits a second over the last second.
     pub fn rate_bps(&self, now: Instant) -> u64 {
         self.rate.rate_bps(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_messages_weigh_most() {
+        let mut loss = LossAverage::default();
+        loss.add(0, 0);
+        assert_eq!(loss.share(), None);
+        loss.add(1, 2);
+        assert_eq!(loss.share(), Some(0.5));
+        loss.add(0, 9);
+        assert_eq!(loss.share(), Some(0.5 / 3.0));
+        (0..24).for_each(|_| loss.add(1, 4));
+        assert_eq!(loss.share(), Some(0.25));
     }
 }
