@@ -27,6 +27,8 @@ pub enum Request {
     ConnectWebRtcTransport { transport_id: TransportId, dtls_parameters: DtlsParameters },
     RestartIce { transport_id: TransportId },
     SetMaxIncomingBitrate { transport_id: TransportId, bitrate: Option<u64> },
+    SetMaxOutgoingBitrate { transport_id: TransportId, bitrate: Option<u64> },
+    SetMinOutgoingBitrate { transport_id: TransportId, bitrate: Option<u64> },
     CloseTransport { transport_id: TransportId },
     Produce { transport_id: TransportId, options: ProducerOptions },
     GetProducer { producer_id: ProducerId },
@@ -104,6 +106,12 @@ impl Sfu {
             }
             Request::SetMaxIncomingBitrate { transport_id, bitrate } => {
                 self.set_max_incoming_bitrate(now, transport_id, bitrate).map(done)
+            }
+            Request::SetMaxOutgoingBitrate { transport_id, bitrate } => {
+                self.set_max_outgoing_bitrate(now, transport_id, bitrate).map(done)
+            }
+            Request::SetMinOutgoingBitrate { transport_id, bitrate } => {
+                self.set_min_outgoing_bitrate(now, transport_id, bitrate).map(done)
             }
             Request::CloseTransport { transport_id } => self.close_transport(now, transport_id).map(done),
             Request::Produce { transport_id, options } => {

@@ -22,6 +22,9 @@ use crate::transport::{WebRtcTransport, WebRtcTransportParams};
 /// mediasoup's `initialAvailableOutgoingBitrate`.
 const INITIAL_OUTGOING_BITRATE_BPS: u32 = 600_000;
 
+/// A limit of the outgoing bitrate cannot be lower than this, in bits a second: mediasoup's.
+const LOWEST_OUTGOING_BITRATE_BPS: u64 = 30_000;
+
 impl Sfu {
     /// Makes a router.
     ///
@@ -188,6 +191,36 @@ impl Sfu {
         self.on_router(now, id.router, |router, ctx| {
             router.set_outgoing_bitrate_limits(id, min_bps, max_bps, ctx)
         })
+    }
+
+    /// Sets the most that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The lowest stays
+    /// as it is.
+    ///
+    /// Errors: less than 30 kbit/s, or than the lowest that is set; no such transport.
+    pub fn set_max_outgoing_bitrate(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        bitrate_bps: Option<u64>,
+    ) -> Result<(), RequestError> {
+        let max_bps = outgoing_bitrate(bitrate_bps)?;
+        let (min_bps, _) = self.router_ref(id.router)?.transport(id)?.bandwidth.limits();
+        self.set_outgoing_bitrate_limits(now, id, min_bps, max_bps)
+    }
+
+    /// Sets the least that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The highest stays
+    /// as it is.
+    ///
+    /// Errors: less than 30 kbit/s, or more than the highest that is set; no such transport.
+    pub fn set_min_outgoing_bitrate(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        bitrate_bps: Option<u64>,
+    ) -> Result<(), RequestError> {
+        let min_bps = outgoing_bitrate(bitrate_bps)?;
+        let (_, max_bps) = self.router_ref(id.router)?.transport(id)?.bandwidth.limits();
+        self.set_outgoing_bitrate_limits(now, id, min_bps, max_bps)
     }
 
     /// Limits what the client may send by a transport, in bits a second; `None` or 0: no limit. A connected client is told at once.
@@ -388,6 +421,16 @@ impl Sfu {
         let announced = listen.and_then(|listen| listen.announced).unwrap_or(tuple.local.ip());
         Some(SelectedTuple::udp(SocketAddr::new(announced, tuple.local.port()), tuple.remote))
     }
+}
+
+/// A limit as it was asked for: 0 takes it away.
+fn outgoing_bitrate(bitrate_bps: Option<u64>) -> Result<Option<u64>, RequestError> {
+    let limit_bps = bitrate_bps.filter(|bps| *bps != 0);
+    if limit_bps.is_some_and(|bps| bps < LOWEST_OUTGOING_BITRATE_BPS) {
+        let message = format!("bitrate must be >= {LOWEST_OUTGOING_BITRATE_BPS} or 0 (unlimited)");
+        return Err(RequestError::invalid(message));
+    }
+    Ok(limit_bps)
 }
 
 fn ice_parameters(transport: &WebRtcTransport) -> IceParameters {

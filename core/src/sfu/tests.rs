@@ -140,6 +140,38 @@ fn a_request_comes_behind_what_is_due_at_its_time() {
     assert!(matches!(sfu.poll_output(), Output::Timeout(Deadline { at: None, .. })));
 }
 
+/// A transport with the limits of its outgoing bitrate set in turn; what is refused and what is shown after each.
+#[test]
+fn limits_of_the_outgoing_bitrate_are_set_one_by_one() {
+    let (mut sfu, now) = sfu();
+    let router = ask(&mut sfu, now, "createRouter", json!({})).unwrap();
+    let create = json!({ "routerId": router["id"], "options": {} });
+    let id = ask(&mut sfu, now, "createWebRtcTransport", create).unwrap()["id"].clone();
+    let mut set = |method: &str, bitrate: Value| {
+        let data = json!({ "transportId": id, "bitrate": bitrate });
+        let refused = ask(&mut sfu, now, method, data).err().map(|error| error.message);
+        let stats = ask(&mut sfu, now, "getTransportStats", json!({ "transportId": id })).unwrap();
+        let limit = |name: &str| stats[0][name].as_u64();
+        (refused, limit("minOutgoingBitrate"), limit("maxOutgoingBitrate"))
+    };
+    let (max, min) = ("setMaxOutgoingBitrate", "setMinOutgoingBitrate");
+    assert_eq!(set(max, json!(500_000)), (None, None, Some(500_000)));
+    assert_eq!(set(min, json!(100_000)), (None, Some(100_000), Some(500_000)), "the other one stays");
+    let unchanged = |message: &str| (Some(message.to_owned()), Some(100_000), Some(500_000));
+    let crossed = "the lowest outgoing bitrate is above the highest";
+    assert_eq!(set(max, json!(99_999)), unchanged(crossed));
+    assert_eq!(set(min, json!(500_001)), unchanged(crossed));
+    let too_low = "bitrate must be >= 30000 or 0 (unlimited)";
+    assert_eq!(set(max, json!(29_999)), unchanged(too_low));
+    assert_eq!(set(min, json!(1)), unchanged(too_low));
+    assert_eq!(set(max, json!(0)), (None, Some(100_000), None));
+    assert_eq!(set(min, json!(null)), (None, None, None));
+    let gone = json!({ "transportId": id });
+    ask(&mut sfu, now, "closeTransport", gone).unwrap();
+    let data = json!({ "transportId": id, "bitrate": 500_000 });
+    assert_eq!(ask(&mut sfu, now, max, data).unwrap_err().message, "transport not found");
+}
+
 impl Sfu {
     /// Takes an RTP packet as if it had come by a transport, and been decrypted.
     pub(crate) fn receive_rtp(&mut self, now: Instant, id: crate::id::TransportId, bytes: &[u8]) {
