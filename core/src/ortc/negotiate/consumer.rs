@@ -59,10 +59,11 @@ pub fn consumer_rtp_parameters(
     if codecs.first().is_none_or(RtpCodecParameters::is_rtx) {
         return Err(OrtcError::unsupported("no compatible media codecs"));
     }
+    let offered = consumable_header_extensions(consumable);
     let header_extensions = if options.use_remote_ids {
-        header_extensions_with_remote_ids(consumable, remote)
+        header_extensions_with_remote_ids(consumable, &offered, remote)
     } else {
-        header_extensions_with_router_ids(consumable, remote)
+        header_extensions_with_router_ids(&offered, remote)
     };
     keep_one_bandwidth_feedback(&mut codecs, &header_extensions);
     let has_rtx = codecs.iter().any(RtpCodecParameters::is_rtx);
@@ -190,29 +191,55 @@ fn remote_rtx(remote: &RtpCapabilities, media: &RtpCodecCapability, apt: u8) -> 
     })
 }
 
+/// What can be sent in packet headers: what is consumable, and with spatial layers of AV1 the dependency descriptor, without
+/// which browsers cannot put the layers of a picture together: Chromium 156 then decodes the lowest one at most, also where no
+/// server is between two of them.
+fn consumable_header_extensions(consumable: &RtpParameters) -> Vec<RtpHeaderExtensionParameters> {
+    let mut extensions = consumable.header_extensions.clone();
+    if needs_dependency_descriptor(consumable) {
+        let descriptor = HeaderExtensionUri::DependencyDescriptor;
+        extensions.push(RtpHeaderExtensionParameters::new(descriptor, descriptor.router_id()));
+        extensions.sort_by_key(|extension| extension.id);
+    }
+    extensions
+}
+
+fn needs_dependency_descriptor(consumable: &RtpParameters) -> bool {
+    let subtype = consumable.media_codec().map(|codec| codec.mime_type.subtype());
+    let [encoding] = consumable.encodings.as_slice() else { return false };
+    let mode = ScalabilityMode::parse_or_default(encoding.scalability_mode.as_deref());
+    subtype.is_some_and(|subtype| subtype.eq_ignore_ascii_case("AV1")) && mode.spatial_layers > 1
+}
+
 /// Those that the remote has under the same URI and the same id; kind and direction are not looked at, since some
 /// clients list only one kind of those that are for both.
+///
+/// The dependency descriptor goes to all but those that mean something else by its id: mediasoup clients do not list it, because
+/// the router's capabilities, as mediasoup's, do not say that it is sent. Who does not know it ignores it (RFC 3550 section
+/// 5.3.1).
 fn header_extensions_with_router_ids(
-    consumable: &RtpParameters,
+    offered: &[RtpHeaderExtensionParameters],
     remote: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
     let has = |extension: &&RtpHeaderExtensionParameters| {
-        remote
-            .header_extensions
-            .iter()
-            .any(|capability| capability.preferred_id == extension.id && capability.uri == extension.uri)
+        let mut same_id = remote.header_extensions.iter().filter(|known| known.preferred_id == extension.id);
+        match extension.known() {
+            Some(HeaderExtensionUri::DependencyDescriptor) => same_id.all(|known| known.uri == extension.uri),
+            _ => same_id.any(|known| known.uri == extension.uri),
+        }
     };
-    consumable.header_extensions.iter().filter(has).cloned().collect()
+    offered.iter().filter(has).cloned().collect()
 }
 
 /// Those that the remote has under the same URI, with its id; its entry for the same kind of media comes first.
 fn header_extensions_with_remote_ids(
     consumable: &RtpParameters,
+    offered: &[RtpHeaderExtensionParameters],
     remote: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
     let kind = consumable.media_codec().map(RtpCodecParameters::kind);
     let mut extensions: Vec<RtpHeaderExtensionParameters> = Vec::new();
-    for extension in &consumable.header_extensions {
+    for extension in offered {
         let same_uri =
             || remote.header_extensions.iter().filter(|capability| capability.uri == extension.uri);
         let capability =

@@ -391,3 +391,31 @@ fn remote_ids_need_the_remotes_rtx_for_that_codec() {
         "no compatible",
     );
 }
+
+#[test]
+fn spatial_layers_of_av1_come_with_the_dependency_descriptor() {
+    let av1 = |mode: &str| {
+        let encodings = json!([{ "scalabilityMode": mode }]);
+        let parameters = video(json!([codec("video/AV1", 96, json!({}))]), encodings);
+        negotiated(VIDEO, parameters, &golden_router()).consumable_rtp_parameters
+    };
+    let device = RtpCapabilities::from_json(&golden("device")["recvRtpCapabilities"]).unwrap();
+    let descriptor = |consumable: &RtpParameters, remote: &RtpCapabilities, use_remote_ids| {
+        let options = ConsumerOptions { use_remote_ids, ..ConsumerOptions::for_kind(VIDEO) };
+        let consumer = consume_with(consumable, remote, &options).unwrap();
+        consumer.header_extension_id(HeaderExtensionUri::DependencyDescriptor)
+    };
+    assert_eq!(descriptor(&av1("L3T3_KEY"), &device, false), Some(7), "also to who does not list it");
+    assert_eq!(descriptor(&av1("L1T3"), &device, false), None, "as in mediasoup");
+    assert_eq!(descriptor(&av1("L3T3_KEY"), &device, true), None, "an answer has only what was offered");
+
+    let listed = |uri: &str, id: u8| {
+        let mut remote = device.clone();
+        let first = remote.header_extensions[0].clone();
+        remote.header_extensions.push(RtpHeaderExtension { uri: uri.to_owned(), preferred_id: id, ..first });
+        remote
+    };
+    let uri = HeaderExtensionUri::DependencyDescriptor.as_str();
+    assert_eq!(descriptor(&av1("L3T3_KEY"), &listed(uri, 13), true), Some(13));
+    assert_eq!(descriptor(&av1("L3T3_KEY"), &listed("urn:other", 7), false), None, "its id is taken");
+}
