@@ -30,7 +30,7 @@ function readArguments(list) {
 async function runAll(binary) {
   console.log(`\n== ${binary}`);
   process.env.SANSFU_BIN = binary;
-  const names = ['page', 'mediasoup-client', 'mediasoup-client-2', 'whep', 'aiortc', 'abuse'].filter((name) => !only || name === only);
+  const names = ['page', 'mediasoup-client', 'mediasoup-client-2', 'whep', 'layers', 'limited-path', 'aiortc', 'abuse'].filter((name) => !only || name === only);
   const files = names.map((name) => path.join(here, `${name}.test.mjs`));
   // One file at a time: each drives a browser that encodes video on few cores.
   const events = run({ files, concurrency: 1 });

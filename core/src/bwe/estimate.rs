@@ -305,6 +305,11 @@ impl BandwidthEstimator {
         self.limits.clamp(self.rate.rate_bps().min(loss_based))
     }
 
+    /// From sending a packet to hearing that it arrived, smoothed; `None` without transport-wide feedback.
+    pub fn feedback_rtt(&self) -> Option<Duration> {
+        self.feedback_rtt_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0)))
+    }
+
     /// Whether less is sent than the estimate allows, so that nothing is learnt of the path but by probes.
     pub fn is_application_limited(&self) -> bool {
         self.is_application_limited

@@ -118,7 +118,7 @@ impl Router {
         let Some(producer) = self.producers.get(consumer.producer) else { return };
         let Some(transport) = self.transports.get_mut(consumer.transport) else { return };
         let send_time = ctx.out.clock.abs_send_time(ctx.now);
-        let rtt = transport.bandwidth.rtt().map_or(transport.rtt(), |rtt| rtt.max(transport.rtt()));
+        let rtt = transport.rtt_with_queue();
         for sequence_number in sequence_numbers {
             if !transport.bandwidth.may_resend(ctx.now) {
                 break;

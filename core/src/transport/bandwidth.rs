@@ -24,12 +24,16 @@ const NOTABLE_PERCENT: u64 = 3;
 /// What is given has to fit with room to spare (see [`allocate`](crate::allocate)), so more than it is looked for.
 const SPARE_PERCENT: u64 = 30;
 
-/// What is sent again may take this much of the estimate, in percent, or so many bits a second if that is more.
-const RESENT_PERCENT: u64 = 40;
-const MIN_RESENT_BPS: u64 = 60_000;
-
 /// The time between two reports of the estimate.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Retransmissions take this much of the estimate at most, in percent. A queue that overflows loses packet after packet, each of
+/// which is asked for again and again: without a bound the answers alone keep it full.
+const RESEND_PERCENT: u64 = 50;
+
+/// And in one go what that is in this time, or the bits of a few packets.
+const RESEND_BURST: Duration = Duration::from_millis(500);
+const MIN_RESEND_BURST_BITS: u64 = 48_000;
 
 /// What a client tells of what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,9 @@ pub struct OutgoingBandwidth {
     pacer: Pacer,
     waiting: VecDeque<PacedPacket>,
     waiting_bytes: usize,
+    /// Bits sent again lately, less what may have been since; and when that was reckoned.
+    resent_bits: u64,
+    resent_at: Option<Instant>,
     /// When the first that waits may leave.
     release_at: Option<Instant>,
     allocate_at: Option<Instant>,
@@ -101,6 +108,8 @@ impl OutgoingBandwidth {
             pacer: Pacer::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            resent_bits: 0,
+            resent_at: None,
             release_at: None,
             allocate_at: None,
             allocated: None,
@@ -171,27 +180,26 @@ impl OutgoingBandwidth {
         }
     }
 
-    /// Whether a packet may be sent again: on a path that is full, what is sent again takes the place of what is new, and is lost
-    /// as well.
-    pub fn may_resend(&self, now: Instant) -> bool {
-        let budget_bps = (self.estimate_bps() * RESENT_PERCENT / 100).max(MIN_RESENT_BPS);
-        self.feedback.is_none() || !self.has_told || self.resent.rate_bps(now) <= budget_bps
+    /// Whether there is room for a retransmission. What there is no room for is asked for again.
+    pub fn may_resend(&mut self, now: Instant) -> bool {
+        if self.feedback.is_none() || !self.has_told {
+            return true;
+        }
+        let rate_bps = self.estimate_bps() * RESEND_PERCENT / 100;
+        let passed = now.saturating_duration_since(self.resent_at.replace(now).unwrap_or(now));
+        self.resent_bits = self.resent_bits.saturating_sub(bits_in(rate_bps, passed));
+        self.resent_bits < bits_in(rate_bps, RESEND_BURST).max(MIN_RESEND_BURST_BITS)
     }
 
-    /// A packet is sent again.
+    /// So many bytes are sent again.
     pub fn on_resent(&mut self, now: Instant, bytes: usize) {
         self.resent.add(now, bytes);
+        self.resent_bits = self.resent_bits.saturating_add(bytes as u64 * 8);
     }
 
     /// What is being sent again, in bits a second.
     pub fn resent_bps(&self, now: Instant) -> u64 {
         self.resent.rate_bps(now)
-    }
-
-    /// The round trip of late, queues included, where the client tells of each packet.
-    pub fn rtt(&self) -> Option<Duration> {
-        let us = self.estimator.state().rtt_us;
-        self.has_told.then(|| Duration::from_micros(us.max(0) as u64))
     }
 
     /// Lets a packet wait for its turn.
@@ -300,5 +308,42 @@ impl OutgoingBandwidth {
     pub fn deadline(&self) -> Option<Instant> {
         let estimator = self.feedback.and_then(|_| self.estimator.deadline());
         [estimator, self.release_at, self.allocate_at].into_iter().flatten().min()
+    }
+}
+
+/// What a rate makes of a time.
+fn bits_in(rate_bps: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(rate_bps) * time.as_micros() / 1_000_000).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retransmissions_take_half_of_the_estimate_at_most() {
+        let start = Instant::now();
+        let mut bandwidth = OutgoingBandwidth::new(200_000);
+        let resend = |bandwidth: &mut OutgoingBandwidth, now| {
+            let may = bandwidth.may_resend(now);
+            if may {
+                bandwidth.on_resent(now, 1_200);
+            }
+            may
+        };
+        let for_ten_seconds = |bandwidth: &mut OutgoingBandwidth| {
+            let asked = (0..10_000).map(|ms| start + Duration::from_millis(ms));
+            asked.filter(|now| resend(bandwidth, *now)).count()
+        };
+        assert_eq!(for_ten_seconds(&mut bandwidth), 10_000, "no limit is known");
+        bandwidth.enable(BandwidthFeedback::TransportWide);
+        assert_eq!(for_ten_seconds(&mut bandwidth), 10_000, "nothing was told");
+        bandwidth.on_told();
+        bandwidth.resent_bits = 0;
+        let estimate_bps = bandwidth.available_bps().unwrap();
+        let sent_bits = for_ten_seconds(&mut bandwidth) as u64 * 1_200 * 8;
+        let allowed_bits = estimate_bps / 2 * 10;
+        assert!((allowed_bits..allowed_bits + 60_000).contains(&sent_bits), "{sent_bits} of {allowed_bits}");
     }
 }

@@ -452,6 +452,11 @@ impl WebRtcTransport {
         self.rtt.unwrap_or(DEFAULT_RTT)
     }
 
+    /// The round trip as media meets it now: reports are few and small, and tell late of a queue that has filled.
+    pub fn rtt_with_queue(&self) -> Duration {
+        self.rtt().max(self.bandwidth.estimator.feedback_rtt().unwrap_or_default())
+    }
+
     /// The round trip, once measured.
     pub fn measured_rtt(&self) -> Option<Duration> {
         self.rtt

@@ -42,15 +42,21 @@ async function makeTransport(create, direction) {
 }
 
 /** Produces from the fake devices. `mimeType` chooses a codec of the router. Returns the producer's id. */
-async function produce({ kind, mimeType, encodings, width = 640, height = 360 }) {
+async function produce({ kind, mimeType, encodings, codecOptions, width = 640, height = 360 }) {
   const constraints = kind === 'audio' ? { audio: true } : { video: { width, height, frameRate: 20 } };
   const stream = await navigator.mediaDevices.getUserMedia(constraints);
   const [track] = stream.getTracks();
   const codec = device.sendRtpCapabilities.codecs.find((entry) => entry.mimeType.toLowerCase() === mimeType.toLowerCase());
   if (!codec) throw new Error(`this browser and the router share no ${mimeType}`);
-  const producer = await sendTransport.produce({ track, codec, encodings, appData: { mimeType } });
+  const producer = await sendTransport.produce({ track, codec, encodings, codecOptions, appData: { mimeType } });
   producers.set(producer.id, producer);
+  if (kind === 'video') await keepResolution(producer.rtpSender);
   return producer.id;
+}
+
+/** An encoder that is short of time leaves pictures out, and does not make them smaller: layers are told apart by their size. */
+async function keepResolution(sender) {
+  await sender.setParameters({ ...sender.getParameters(), degradationPreference: 'maintain-resolution' });
 }
 
 async function consume({ id, producerId, kind, rtpParameters, peerId, appData, type, producerPaused }) {
@@ -58,7 +64,23 @@ async function consume({ id, producerId, kind, rtpParameters, peerId, appData, t
   const player = document.createElement(kind);
   Object.assign(player, { autoplay: true, srcObject: new MediaStream([consumer.track]) });
   document.body.append(player);
-  consumers.set(id, { consumer, player, info: { id, producerId, kind, peerId, type, producerPaused, appData } });
+  const entry = { consumer, player, info: { id, producerId, kind, peerId, type, producerPaused, appData }, samples: [] };
+  consumers.set(id, entry);
+  timeNextPicture(entry);
+}
+
+/** Measures from now, when the server is about to be told to let the consumer flow, to the next picture. */
+function timeNextPicture({ info, player }) {
+  const since = performance.now();
+  info.pictureAfterMs = null;
+  if (info.kind === 'video') {
+    player.requestVideoFrameCallback((now) => (info.pictureAfterMs = Math.round(now - since)));
+  }
+}
+
+function resume({ consumerId }) {
+  timeNextPicture(consumers.get(consumerId));
+  return protoo.request('resumeConsumer', { consumerId });
 }
 
 function notified(method, data) {
@@ -80,11 +102,32 @@ async function received({ consumerId }) {
   return {
     mimeType: codec?.mimeType,
     framesDecoded: inbound?.framesDecoded ?? 0,
+    keyFramesDecoded: inbound?.keyFramesDecoded ?? 0,
+    freezeCount: inbound?.freezeCount ?? 0,
+    totalFreezesDuration: inbound?.totalFreezesDuration ?? 0,
+    pliCount: inbound?.pliCount ?? 0,
+    nackCount: inbound?.nackCount ?? 0,
     packetsReceived: inbound?.packetsReceived ?? 0,
     totalAudioEnergy: inbound?.totalAudioEnergy ?? 0,
     width: inbound?.frameWidth ?? 0,
     height: inbound?.frameHeight ?? 0,
+    framesPerSecond: inbound?.framesPerSecond ?? 0,
   };
+}
+
+/** Keeps what a consumer receives, five times a second: a history of what its decoder made of it. */
+function watch({ consumerId }) {
+  const entry = consumers.get(consumerId);
+  setInterval(async () => entry.samples.push({ at: performance.now(), ...(await received({ consumerId })) }), 200);
+}
+
+/** What a producer has sent so far: pictures and keyframes of each encoding. */
+async function sent({ producerId }) {
+  const report = [...(await producers.get(producerId).getStats()).values()];
+  const encodings = report.filter(({ type }) => type === 'outbound-rtp');
+  return encodings
+    .map(({ rid, framesEncoded = 0, keyFramesEncoded = 0, pliCount = 0 }) => ({ rid, framesEncoded, keyFramesEncoded, pliCount }))
+    .sort((one, other) => (one.rid < other.rid ? -1 : 1));
 }
 
 /** Restarts ICE of one transport; returns the server's new credentials. */
@@ -108,6 +151,10 @@ window.client = {
   join,
   produce,
   received,
+  watch,
+  watched: ({ consumerId }) => consumers.get(consumerId).samples,
+  sent,
+  resume,
   restartIce,
   selectedRemoteUfrag,
   request: ({ method, data }) => protoo.request(method, data),

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = [
   '--headless=new',
   '--no-sandbox',
@@ -23,10 +23,14 @@ const FLAGS = [
 ];
 const FAKE_MEDIA = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream=fps=12'];
 
-/** `allowed: false`: camera and microphone exist, but every question for them is answered with no. */
-export function launch({ allowed = true } = {}) {
+/**
+ * `allowed: false`: camera and microphone exist, but every question for them is answered with no. `executable`: another one,
+ * such as one that runs in a network of its own. `trusted`: an origin that is as good as one by HTTPS, although not on loopback.
+ */
+export function launch({ allowed = true, executable = EXECUTABLE, trusted } = {}) {
   const media = allowed ? FAKE_MEDIA : ['--use-fake-device-for-media-stream', '--deny-permission-prompts'];
-  return chromium.launch({ executablePath: EXECUTABLE, args: [...FLAGS, ...media] });
+  const trust = trusted ? [`--unsafely-treat-insecure-origin-as-secure=${trusted}`] : [];
+  return chromium.launch({ executablePath: executable, args: [...FLAGS, ...media, ...trust] });
 }
 
 /** A tab in a window of its own. What it logs and throws is kept in `page.said`. */

@@ -14,8 +14,8 @@ const PAGES = {
   '/blank': '<!doctype html><title>blank</title>',
 };
 
-/** Starts the site; `origin` is its address, `close()` ends it. */
-export async function startClientSite() {
+/** Starts the site; `origin` is its address, `close()` ends it. On loopback browsers take it for secure, elsewhere they have to be told. */
+export async function startClientSite({ host = HOST } = {}) {
   const bundled = await Promise.all(SCRIPTS.map(async (name) => [`/${name}.js`, await bundle(name)]));
   const scripts = Object.fromEntries(bundled);
   const site = http.createServer((request, response) => {
@@ -27,10 +27,10 @@ export async function startClientSite() {
         : [404, 'text/plain', 'not here'];
     response.writeHead(status, { 'content-type': type }).end(body);
   });
-  site.listen(0, HOST);
+  site.listen(0, host);
   await once(site, 'listening');
   return {
-    origin: `http://${HOST}:${site.address().port}`,
+    origin: `http://${host}:${site.address().port}`,
     close: () => {
       site.closeAllConnections();
       return new Promise((resolve) => site.close(resolve));

@@ -1,6 +1,7 @@
 // A tab with the mediasoup-client page, and its functions as methods.
 
 import { openTab } from './browser.mjs';
+import { summary } from './history.mjs';
 import { until, untilRises, untilStill } from './until.mjs';
 
 export class Peer {
@@ -41,6 +42,17 @@ export class Peer {
 
   received(consumerId) {
     return this.call('received', { consumerId });
+  }
+
+  /** The layers that the server says it sends; `undefined` before it has said anything. */
+  async layers(consumerId) {
+    const changes = await this.call('notifications', { method: 'consumerLayersChanged' });
+    return changes.filter((data) => data.consumerId === consumerId).at(-1);
+  }
+
+  /** What this tab's decoder went through since `watch`: see `lib/history.mjs`. */
+  async history(consumerId) {
+    return summary(await this.call('watched', { consumerId }));
   }
 
   framesDecoded = async (consumerId) => (await this.received(consumerId)).framesDecoded;

@@ -15,15 +15,16 @@ export class Server {
   #log = '';
   #ended;
 
-  /** Starts the binary on free ports, or on those given, and waits until it answers `/health`. */
-  static async start({ workers = 1, httpPort, rtcPort, flags = [] } = {}) {
+  /** Starts the binary on free ports, or on those given, of this host's address, and waits until it answers `/health`. */
+  static async start({ host = HOST, workers = 1, httpPort, rtcPort, flags = [] } = {}) {
     const binary = process.env.SANSFU_BIN;
     assert.ok(binary, 'set SANSFU_BIN to the server binary');
     const server = new Server();
+    server.host = host;
     server.httpPort = httpPort ?? (await freeTcpPort());
     server.rtcPort = rtcPort ?? (await freeUdpPorts(workers));
     server.workers = workers;
-    server.origin = `http://${HOST}:${server.httpPort}`;
+    server.origin = `http://${host}:${server.httpPort}`;
     server.#spawn(binary, flags);
     try {
       await until('the server answers /health, or has ended', () => !server.running || server.#healthy(), { timeoutMs: 15_000 });
@@ -66,8 +67,8 @@ export class Server {
 
   #spawn(binary, flags) {
     const settings = [
-      ['--http', `${HOST}:${this.httpPort}`],
-      ['--rtc-ipv4', HOST],
+      ['--http', `${this.host}:${this.httpPort}`],
+      ['--rtc-ipv4', this.host],
       ['--rtc-ipv6', 'off'],
       ['--rtc-port', String(this.rtcPort)],
       ['--num-workers', String(this.workers)],
