@@ -47,7 +47,7 @@ pub(super) fn streams(stats: &[RtpStreamStats]) -> Value {
             "pliCount": stats.pli_count,
             "sliCount": 0,
             "firCount": stats.fir_count,
-            "jitter": stats.jitter.unwrap_or(0),
+            "jitter": stats.jitter,
         });
         if let Some(round_trip_time) = stats.round_trip_time {
             entry["roundTripTime"] = json!(round_trip_time);
