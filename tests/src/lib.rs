@@ -8,6 +8,7 @@ pub mod fuzzing;
 pub mod load;
 pub mod net;
 pub mod null_crypto;
+pub mod party;
 pub mod peer;
 pub mod seeded_crypto;
 pub mod sim;
