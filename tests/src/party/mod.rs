@@ -2,6 +2,8 @@
 //! what the core says with what the links did.
 mod client;
 #[cfg(test)]
+mod economy;
+#[cfg(test)]
 mod loss;
 #[cfg(test)]
 mod senders;
