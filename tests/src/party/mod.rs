@@ -7,6 +7,8 @@ mod economy;
 mod loss;
 #[cfg(test)]
 mod senders;
+#[cfg(test)]
+mod traps;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
