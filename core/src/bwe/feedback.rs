@@ -32,8 +32,9 @@ const RESTART_RUN: u8 = 10;
 
 /// Records when the packets of a transport arrived, by their transport-wide sequence numbers, and reports it.
 ///
-/// Feedback is due 50 to 100 ms after the first unreported packet, so that it takes about 5 % of the rate at which packets come,
-/// or at once when half of the window is unreported. A packet that arrives after its number was reported as missing is reported once more, with all that follow it.
+/// Feedback is due 50 to 100 ms after the first unreported packet, so that it takes about 5 % of the rate at which packets
+/// come, or at once when half of the window is unreported. A packet that arrives after its number was reported as missing is
+/// reported once more, with all that follow it.
 #[derive(Debug, Clone)]
 pub struct TransportFeedbackRecorder {
     epoch: Instant,

@@ -230,8 +230,9 @@ impl Router {
     }
 }
 
-/// The share that the worst of a producer's receivers misses of what is sent to it, for producers whose encoders help against that:
-/// they decide by the fraction lost. The sum of packets lost stays that of their own path, by which bandwidth is estimated.
+/// The share that the worst of a producer's receivers misses of what is sent to it, for producers whose encoders help against
+/// that: they decide by the fraction lost. The sum of packets lost stays that of their own path, by which bandwidth is
+/// estimated.
 fn worst_loss(producer: &Producer, consumers: &Arena<Consumer, tag::Consumer>) -> u8 {
     if !producer.uses_in_band_fec() {
         return 0;

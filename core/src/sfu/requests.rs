@@ -193,8 +193,8 @@ impl Sfu {
         })
     }
 
-    /// Sets the most that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The lowest stays
-    /// as it is.
+    /// Sets the most that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The lowest
+    /// stays as it is.
     ///
     /// Errors: less than 30 kbit/s, or than the lowest that is set; no such transport.
     pub fn set_max_outgoing_bitrate(
@@ -208,8 +208,8 @@ impl Sfu {
         self.set_outgoing_bitrate_limits(now, id, min_bps, max_bps)
     }
 
-    /// Sets the least that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The highest stays
-    /// as it is.
+    /// Sets the least that the bandwidth towards a client is taken to be, in bits a second; `None` or 0: no limit. The highest
+    /// stays as it is.
     ///
     /// Errors: less than 30 kbit/s, or more than the highest that is set; no such transport.
     pub fn set_min_outgoing_bitrate(
@@ -223,7 +223,8 @@ impl Sfu {
         self.set_outgoing_bitrate_limits(now, id, min_bps, max_bps)
     }
 
-    /// Limits what the client may send by a transport, in bits a second; `None` or 0: no limit. A connected client is told at once.
+    /// Limits what the client may send by a transport, in bits a second; `None` or 0: no limit. A connected client is told at
+    /// once.
     pub fn set_max_incoming_bitrate(
         &mut self,
         now: Instant,

@@ -8,8 +8,8 @@ const MAX_MISSING: usize = 1_000;
 /// How often a packet is asked for.
 const MAX_REQUESTS: u8 = 10;
 
-/// For how many round trips a packet is asked for, within these bounds: a picture that waits for longer is shown sooner by way of
-/// a keyframe, which takes one round trip and the encoder's time.
+/// For how many round trips a packet is asked for, within these bounds: a picture that waits for longer is shown sooner by way
+/// of a keyframe, which takes one round trip and the encoder's time.
 const MAX_ROUND_TRIPS: u32 = 4;
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(500);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
@@ -26,8 +26,8 @@ const POLL_AGAIN: Duration = Duration::from_millis(5);
 /// The missing packets of one stream.
 ///
 /// A packet is asked for as soon as a later one shows the gap (or a little later, where reordering is usual), and again each
-/// round trip until it comes. It is given up after ten requests or four round trips (half a second at least, two at most); then, and
-/// when far too many are missing, a keyframe has to help, unless one has come since.
+/// round trip until it comes. It is given up after ten requests or four round trips (half a second at least, two at most); then,
+/// and when far too many are missing, a keyframe has to help, unless one has come since.
 #[derive(Debug, Clone, Default)]
 pub struct NackGenerator {
     reorder_tolerance: Duration,
