@@ -1,6 +1,6 @@
 //! A stand-in for DTLS that agrees on fixed keys with one datagram each way: for benchmarks and for simulations in which the
 //! handshake is not what matters.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sansfu::dtls::{ConnectionOutput, DtlsBackend, DtlsConnection, DtlsFailure, DtlsRole, fingerprint};
 use sansfu::ortc::{DtlsFingerprint, FingerprintAlgorithm};
@@ -29,6 +29,13 @@ pub fn fingerprint_of(identity: Identity) -> Option<DtlsFingerprint> {
 /// The header of the record: type, version, epoch, sequence number, length.
 const HEADER: [u8; 13] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8];
 const HELLO_LEN: usize = HEADER.len() + NOBODY.len();
+/// The time between two hellos until one is answered.
+pub const HELLO_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What the server says when it is the client of the handshake: the other side answers with its own identity.
+pub fn hello_of_nobody() -> [u8; HELLO_LEN] {
+    hello(NOBODY)
+}
 
 /// What the handshake would export for `profile` (RFC 5764 section 4.2).
 pub fn keying_material(profile: SrtpProfile) -> Vec<u8> {
@@ -51,9 +58,12 @@ impl FixedDtls {
 }
 
 impl DtlsBackend for FixedDtls {
-    fn connect(&self, role: DtlsRole, _now: Instant) -> Box<dyn DtlsConnection> {
-        let step = if role == DtlsRole::Client { Step::SayHello } else { Step::Wait };
-        Box::new(FixedConnection { role, profile: self.profile, step, client: NOBODY })
+    fn connect(&self, role: DtlsRole, now: Instant) -> Box<dyn DtlsConnection> {
+        let (step, again_at) = match role {
+            DtlsRole::Client => (Step::SayHello, Some(now + HELLO_INTERVAL)),
+            DtlsRole::Server => (Step::Wait, None),
+        };
+        Box::new(FixedConnection { role, profile: self.profile, step, peer: NOBODY, again_at })
     }
 
     fn fingerprints(&self) -> &[DtlsFingerprint] {
@@ -66,8 +76,10 @@ struct FixedConnection {
     role: DtlsRole,
     profile: SrtpProfile,
     step: Step,
-    /// Who said hello to the server.
-    client: Identity,
+    /// Who said hello to the server, or answered the client's hello.
+    peer: Identity,
+    /// When a client says hello again.
+    again_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,23 +96,31 @@ enum Step {
 
 impl DtlsConnection for FixedConnection {
     fn handle_datagram(&mut self, _now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        let Some(client) = datagram.strip_prefix(&HEADER).and_then(|identity| identity.try_into().ok())
+        let Some(peer) = datagram.strip_prefix(&HEADER).and_then(|identity| identity.try_into().ok())
         else {
             return Ok(());
         };
         self.step = match (self.step, self.role) {
             (Step::Wait, DtlsRole::Server) => {
-                self.client = client;
+                self.peer = peer;
                 Step::SayHello
             }
-            (Step::Wait, DtlsRole::Client) => Step::ShowCertificate,
-            (Step::Done, DtlsRole::Server) if self.client == client => Step::AnswerAgain,
+            (Step::Wait, DtlsRole::Client) => {
+                self.peer = peer;
+                self.again_at = None;
+                Step::ShowCertificate
+            }
+            (Step::Done, DtlsRole::Server) if self.peer == peer => Step::AnswerAgain,
             (step, _) => step,
         };
         Ok(())
     }
 
-    fn handle_timeout(&mut self, _now: Instant) -> Result<(), DtlsFailure> {
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsFailure> {
+        if self.again_at.is_some_and(|at| at <= now) {
+            self.again_at = Some(now + HELLO_INTERVAL);
+            self.step = Step::SayHello;
+        }
         Ok(())
     }
 
@@ -109,6 +129,7 @@ impl DtlsConnection for FixedConnection {
     }
 
     fn close(&mut self) {
+        self.again_at = None;
         self.step = Step::Done;
     }
 
@@ -123,16 +144,15 @@ impl DtlsConnection for FixedConnection {
                 let Some(packet) = buffer.get_mut(..HELLO_LEN) else {
                     return ConnectionOutput::BufferTooSmall(HELLO_LEN);
                 };
-                packet.copy_from_slice(&hello(self.client));
+                // A client says that it is nobody; a server repeats who said hello.
+                packet.copy_from_slice(&hello(self.peer));
                 (next, ConnectionOutput::Packet(packet))
             }
             Step::ShowCertificate => {
                 let Some(certificate) = buffer.get_mut(..NOBODY.len()) else {
                     return ConnectionOutput::BufferTooSmall(NOBODY.len());
                 };
-                // The server's is nobody's; so is that of a client that this backend is itself.
-                let peer = if self.role == DtlsRole::Server { self.client } else { NOBODY };
-                certificate.copy_from_slice(&peer);
+                certificate.copy_from_slice(&self.peer);
                 (Step::GiveKeys, ConnectionOutput::PeerCertificate(certificate))
             }
             Step::GiveKeys => {
@@ -141,7 +161,7 @@ impl DtlsConnection for FixedConnection {
                 (Step::Connect, ConnectionOutput::KeyingMaterial { protection_profile, material })
             }
             Step::Connect => (Step::Done, ConnectionOutput::Connected),
-            Step::Wait | Step::Done => (self.step, ConnectionOutput::Timeout(None)),
+            Step::Wait | Step::Done => (self.step, ConnectionOutput::Timeout(self.again_at)),
         };
         self.step = next;
         output

@@ -1,9 +1,11 @@
-//! A client of the demo protocol over protoo: what a tab with `mediasoup-client` does, as a state machine.
+//! A client over protoo: what a tab with `mediasoup-client` does, as a state machine. Version 3 speaks the protocol of the demo,
+//! version 2 the mediasoup protocol ([`version_2`]).
 //!
 //! It comes into a room, publishes tracks, takes the consumers that it is offered, and comes back when its WebSocket breaks. What
 //! it does beyond that it is told by [`Order`]s.
 mod order;
 mod place;
+mod version_2;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,8 +19,9 @@ use self::place::{Asked, Call, Transport};
 use super::consuming::Incoming;
 use super::media::congestion::TransportNumbers;
 use super::media::feedback::FeedbackGenerator;
+use super::media::remb::RembGenerator;
 use super::path::{Misbehaviour, Path, PathParameters, Security};
-use super::publishing::Outgoing;
+use super::publishing::{Generation, Outgoing};
 use crate::choices::Choices;
 use crate::sim::world::{Client, Heard, Said};
 
@@ -42,6 +45,8 @@ pub struct CallerConfig {
     pub seed: u64,
     /// The MIME types that it cannot receive, lower case.
     pub lacks: Vec<&'static str>,
+    /// What it speaks.
+    pub generation: Generation,
 }
 
 /// What a client has seen that must not be.
@@ -77,6 +82,8 @@ pub struct Caller {
     said: VecDeque<Said>,
     complaints: Vec<Complaint>,
     has_lied: bool,
+    /// Of version 2: whether it has asked for reports of statistics.
+    gets_reports: bool,
 }
 
 impl Caller {
@@ -92,6 +99,7 @@ impl Caller {
             said: VecDeque::new(),
             complaints: Vec::new(),
             has_lied: false,
+            gets_reports: false,
         }
     }
 
@@ -126,6 +134,7 @@ impl Caller {
         };
         call.joined
             && call.pending.is_empty()
+            && call.has_enabled_all()
             && ready(&call.sending, !call.outgoing.is_empty())
             && ready(&call.receiving, !call.incoming.is_empty())
     }
@@ -185,6 +194,7 @@ impl Caller {
 
     /// Closes the transports and the WebSocket.
     pub fn leave(&mut self, now: Instant) {
+        self.take_leave();
         let Some(mut call) = self.call.take() else { return };
         for transport in [&mut call.sending, &mut call.receiving].into_iter().flatten() {
             transport.path.close(now);
@@ -214,16 +224,14 @@ impl Caller {
                 if let Some(index) = pick(call.outgoing.len(), nth)
                     && let Some(id) = call.outgoing.remove(index).producer_id()
                 {
-                    self.ask("closeProducer", json!({ "producerId": id }), Asked::Else);
+                    self.change("closeProducer", "producerId", id);
                 }
             }
             Order::PauseProducer(nth, paused) => {
                 let Some(outgoing) = pick_mut(&mut call.outgoing, nth) else { return };
-                let Some(id) = outgoing.producer_id() else { return };
-                let data = json!({ "producerId": id });
+                let Some(id) = outgoing.producer_id().map(str::to_owned) else { return };
                 outgoing.set_paused(now, paused);
-                let method = if paused { "pauseProducer" } else { "resumeProducer" };
-                self.ask(method, data, Asked::Else);
+                self.change(if paused { "pauseProducer" } else { "resumeProducer" }, "producerId", &id);
             }
             Order::Mute(nth, muted) => {
                 if let Some(outgoing) = pick_mut(&mut call.outgoing, nth) {
@@ -232,32 +240,25 @@ impl Caller {
             }
             Order::PauseConsumer(nth, paused) => {
                 let incoming =
-                    pick(call.incoming.len(), nth).and_then(|nth| call.incoming.values_mut().nth(nth));
-                let Some(incoming) = incoming else { return };
+                    pick(call.incoming.len(), nth).and_then(|nth| call.incoming.iter_mut().nth(nth));
+                let Some((id, incoming)) = incoming else { return };
                 incoming.set_paused(now, paused);
-                let method = if paused { "pauseConsumer" } else { "resumeConsumer" };
-                self.ask_consumer(nth, method, json!({}));
+                if let Some(offered) = call.offered.get_mut(id) {
+                    offered.paused = paused;
+                }
+                let id = id.clone();
+                self.change(if paused { "pauseConsumer" } else { "resumeConsumer" }, "consumerId", &id);
             }
             Order::AskConsumer(nth, method, data) => self.ask_consumer(nth, method, data),
             Order::RestartIce { sending } => {
-                if let Some(transport) = call.transport(sending) {
-                    let data = json!({ "transportId": transport.id });
-                    self.ask("restartIce", data, Asked::RestartIce { sending });
+                let Some(id) = call.transport(sending).map(|transport| transport.id.clone()) else { return };
+                let asked = Asked::RestartIce { sending };
+                match self.config.generation {
+                    Generation::Three => self.ask("restartIce", json!({ "transportId": id }), asked),
+                    Generation::Two => self.ask_peer("restartTransport", json!({ "id": id }), asked),
                 }
             }
-            // Without DTLS there is nothing by which a transport could be closed.
-            Order::CloseTransport { .. } if !matches!(self.config.security, Security::Dtls { .. }) => {}
-            Order::CloseTransport { sending } => {
-                let closed = if sending { call.sending.take() } else { call.receiving.take() };
-                let Some(mut transport) = closed else { return };
-                transport.path.close(now);
-                transport.flush(&mut self.said);
-                if sending {
-                    call.outgoing.clear();
-                } else {
-                    call.incoming.clear();
-                }
-            }
+            Order::CloseTransport { sending } => self.close_transport(now, sending),
             Order::BeSilent { sending, of, hold } => {
                 if let Some(transport) = call.transport_mut(sending) {
                     transport.fall_silent(now + hold, of);
@@ -267,7 +268,10 @@ impl Caller {
                 let transports = [&mut call.sending, &mut call.receiving].into_iter().flatten();
                 transports.for_each(|transport| transport.speak(now));
             }
+            Order::Stats if self.config.generation == Generation::Two => self.toggle_reports(),
             Order::Stats => self.ask_stats(),
+            // Version 2 has nothing of the kind.
+            Order::Rename(_) if self.config.generation == Generation::Two => {}
             Order::Rename(name) => self.ask("changeDisplayName", json!({ "displayName": name }), Asked::Else),
             Order::Misbehave { sending, misbehaviour } => {
                 self.has_lied |= misbehaviour == Misbehaviour::RtpLies;
@@ -281,22 +285,54 @@ impl Caller {
         }
     }
 
+    fn close_transport(&mut self, now: Instant, sending: bool) {
+        let is_dtls = matches!(self.config.security, Security::Dtls { .. });
+        // Without DTLS there is nothing by which version 3 could close a transport.
+        if !is_dtls && self.config.generation == Generation::Three {
+            return;
+        }
+        let Some(call) = &mut self.call else { return };
+        let closed = if sending { call.sending.take() } else { call.receiving.take() };
+        let Some(mut transport) = closed else { return };
+        transport.path.close(now);
+        transport.flush(&mut self.said);
+        if sending {
+            call.outgoing.clear();
+        } else {
+            call.incoming.clear();
+        }
+        if self.config.generation == Generation::Two {
+            self.notify("closeTransport", json!({ "id": transport.id }));
+        }
+    }
+
+    /// Tells the server of a change to an object, which both versions call the same.
+    fn change(&mut self, method: &str, field: &str, id: &str) {
+        match self.config.generation {
+            Generation::Three => self.ask(method, json!({ field: id }), Asked::Else),
+            Generation::Two => self.notify(method, json!({ "id": version_2::number(id) })),
+        }
+    }
+
     fn ask_consumer(&mut self, nth: u32, method: &'static str, mut data: Value) {
         let Some(call) = &self.call else { return };
         let ids: Vec<&String> = call.incoming.keys().collect();
-        let Some(index) = pick(ids.len(), nth) else { return };
-        data["consumerId"] = json!(ids[index]);
+        let Some(id) = pick(ids.len(), nth).map(|index| ids[index].clone()) else { return };
+        if self.config.generation == Generation::Two {
+            return self.prefer_profile(&id, method, &data);
+        }
+        data["consumerId"] = json!(id);
         self.ask(method, data, Asked::Else);
     }
 
     fn ask_stats(&mut self) {
         let Some(call) = &self.call else { return };
         let transports = [&call.sending, &call.receiving].into_iter().flatten();
-        let mut questions: Vec<(&str, &str, String)> =
+        let mut questions: Vec<(&str, &str, Value)> =
             transports.map(|transport| ("getTransportStats", "transportId", transport.id.clone())).collect();
         let producers = call.outgoing.iter().filter_map(|outgoing| outgoing.producer_id());
-        questions.extend(producers.map(|id| ("getProducerStats", "producerId", id.to_owned())));
-        questions.extend(call.incoming.keys().map(|id| ("getConsumerStats", "consumerId", id.clone())));
+        questions.extend(producers.map(|id| ("getProducerStats", "producerId", json!(id))));
+        questions.extend(call.incoming.keys().map(|id| ("getConsumerStats", "consumerId", json!(id))));
         for (method, field, id) in questions {
             self.ask(method, json!({ field: id }), Asked::Else);
         }
@@ -323,6 +359,8 @@ impl Caller {
             }
         } else if frame["request"] == true {
             self.heard_offer(now, &frame);
+        } else if frame["method"] == version_2::NOTIFICATION {
+            self.heard_of_version_2(now, &frame["data"]);
         } else {
             self.heard_notification(now, &frame);
         }
@@ -345,7 +383,7 @@ impl Caller {
     fn heard_answer(&mut self, now: Instant, asked: Asked, frame: &Value) {
         let data = &frame["data"];
         if frame["ok"] != true {
-            if let Asked::Produce { track } = asked
+            if let Asked::Produce { track } | Asked::CreateProducer { track, .. } = asked
                 && let Some(call) = &mut self.call
             {
                 call.outgoing.retain(|outgoing| outgoing.id() != track);
@@ -354,7 +392,15 @@ impl Caller {
         }
         match asked {
             Asked::Capabilities => self.arrive(data),
-            Asked::Transport { sending } => self.made_transport(now, sending, data),
+            Asked::Transport { sending } => {
+                self.ports += 1;
+                let (port, id) = (self.ports, data["id"].clone());
+                if let Some(parameters) = self.made_transport(now, sending, port, &id, data) {
+                    let connect = json!({ "transportId": id, "dtlsParameters": parameters });
+                    self.ask("connectWebRtcTransport", connect, Asked::Else);
+                    self.publish_wanted(now);
+                }
+            }
             Asked::Join => {
                 if let Some(call) = &mut self.call {
                     call.joined = true;
@@ -368,13 +414,16 @@ impl Caller {
                 }
             }
             Asked::RestartIce { sending } => {
-                let parameters = serde_json::from_value::<IceParameters>(data.clone());
+                let of_version_2 = self.config.generation == Generation::Two;
+                let parameters = if of_version_2 { &data["iceParameters"] } else { data };
+                let parameters = serde_json::from_value::<IceParameters>(parameters.clone());
                 let transport = self.call.as_mut().and_then(|call| call.transport_mut(sending));
                 if let (Ok(parameters), Some(transport)) = (parameters, transport) {
                     transport.path.restart_ice(now, parameters);
                 }
             }
             Asked::Else => {}
+            asked => self.heard_answer_of_version_2(now, asked, data),
         }
     }
 
@@ -394,42 +443,59 @@ impl Caller {
         self.ask("join", data, Asked::Join);
     }
 
-    fn made_transport(&mut self, now: Instant, sending: bool, data: &Value) {
-        self.ports += 1;
+    /// The server has made a transport: a path to it, and what the server has to be told of that.
+    fn made_transport(
+        &mut self,
+        now: Instant,
+        sending: bool,
+        port: u16,
+        id: &Value,
+        data: &Value,
+    ) -> Option<DtlsParameters> {
         let [_, _, high, low] = (0x0a00_0000 + 1 + self.config.index).to_be_bytes();
-        let local = SocketAddr::from(([10, 0, high, low], 5_000 + self.ports));
+        let local = SocketAddr::from(([10, 0, high, low], 5_000 + port));
         let candidate = &data["iceCandidates"][0];
         let ip = candidate["address"].as_str().or(candidate["ip"].as_str()).unwrap_or_default();
         let server = format!("{ip}:{}", candidate["port"]).parse();
         let ice = serde_json::from_value(data["iceParameters"].clone());
         let dtls = serde_json::from_value::<DtlsParameters>(data["dtlsParameters"].clone());
         let (Ok(server), Ok(ice), Ok(dtls)) = (server, ice, dtls) else {
-            return self.complaints.push(Complaint::new(format!("a transport that cannot be read: {data}")));
+            self.complaints.push(Complaint::new(format!("a transport that cannot be read: {data}")));
+            return None;
         };
         let parameters = PathParameters {
             server,
             ice,
             fingerprints: dtls.fingerprints,
-            security: self.config.security,
-            seed: self.config.seed ^ u64::from(self.ports) << 32,
+            security: self.security(sending),
+            seed: self.path_seed(port),
         };
         let path = Path::new(now, parameters);
-        let id = data["id"].as_str().unwrap_or_default().to_owned();
-        let connect = json!({ "transportId": id, "dtlsParameters": path.local_dtls_parameters() });
-        if let Some(call) = &mut self.call {
-            let transport = Some(Transport {
-                id,
-                local,
-                server,
-                path,
-                numbers: TransportNumbers::default(),
-                feedback: None,
-                silent_until: None,
-            });
-            *(if sending { &mut call.sending } else { &mut call.receiving }) = transport;
-        }
-        self.ask("connectWebRtcTransport", connect, Asked::Else);
-        self.publish_wanted(now);
+        let told = path.local_dtls_parameters();
+        let has_remb = self.config.generation == Generation::Two && !sending;
+        let transport = Transport {
+            id: id.clone(),
+            local,
+            server,
+            path,
+            numbers: TransportNumbers::default(),
+            feedback: None,
+            remb: has_remb.then(|| RembGenerator::new(self.config.index + 1)),
+            silent_until: None,
+        };
+        let call = self.call.as_mut()?;
+        *(if sending { &mut call.sending } else { &mut call.receiving }) = Some(transport);
+        Some(told)
+    }
+
+    /// Version 2 lets the server begin the handshake of the transport by which it sends.
+    fn security(&self, sending: bool) -> Security {
+        let security = self.config.security;
+        if sending && self.config.generation == Generation::Two { security.as_server() } else { security }
+    }
+
+    fn path_seed(&self, port: u16) -> u64 {
+        self.config.seed ^ u64::from(port) << 32
     }
 
     fn publish_wanted(&mut self, now: Instant) {
@@ -439,7 +505,8 @@ impl Caller {
         for track in std::mem::take(&mut call.wanted) {
             self.tracks_made += 1;
             let id = self.config.index * TRACKS_PER_CLIENT + self.tracks_made;
-            let mut outgoing = Outgoing::new(now, track, id, self.config.seed);
+            let generation = self.config.generation;
+            let mut outgoing = Outgoing::new(now, track, id, self.config.seed, generation);
             outgoing.sender.share_transport(&numbers);
             let data = json!({
                 "transportId": transport_id,
@@ -447,11 +514,14 @@ impl Caller {
                 "rtpParameters": outgoing.rtp_parameters(),
                 "appData": outgoing.app_data(),
             });
-            let asked = Asked::Produce { track: outgoing.id() };
+            let track = outgoing.id();
             if let Some(call) = &mut self.call {
                 call.outgoing.push(outgoing);
             }
-            self.ask("produce", data, asked);
+            match generation {
+                Generation::Three => self.ask("produce", data, Asked::Produce { track }),
+                Generation::Two => self.create_producer(track, data),
+            }
         }
     }
 
@@ -462,7 +532,10 @@ impl Caller {
         let extension =
             |parameters: &RtpParameters| parameters.header_extension_id(HeaderExtensionUri::TransportCc);
         let extension = parameters.as_ref().ok().and_then(extension);
-        let incoming = parameters.ok().and_then(|parameters| Incoming::new(now, data, &parameters));
+        let paused = data["producerPaused"] == true;
+        let incoming = parameters
+            .ok()
+            .and_then(|parameters| Incoming::new(now, &data["appData"], &parameters, paused));
         let Some(call) = &mut self.call else { return };
         if let (Some(transport), Some(id)) = (&mut call.receiving, extension) {
             let ssrc = self.config.index + 1;
@@ -501,7 +574,10 @@ impl Client for Caller {
                 if let Some(call) = &mut self.call {
                     call.open = true;
                 }
-                self.ask("getRouterRtpCapabilities", json!({}), Asked::Capabilities);
+                match self.config.generation {
+                    Generation::Three => self.ask("getRouterRtpCapabilities", json!({}), Asked::Capabilities),
+                    Generation::Two => self.query_room(),
+                }
             }
             Heard::Message(text) => self.heard_message(now, text),
             Heard::Closed(STAY_AWAY) => self.call = None,

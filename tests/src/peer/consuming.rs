@@ -18,13 +18,16 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// What an offer describes (the data of `newConsumer`); the track's nature is told by the `appData` of [`Outgoing`]'s
-    /// producer.
+    /// What an offer (`newConsumer`) describes; the track's nature is told by the `appData` of [`Outgoing`]'s producer.
     ///
     /// [`Outgoing`]: super::publishing::Outgoing
-    pub fn new(now: Instant, offer: &Value, parameters: &RtpParameters) -> Option<Self> {
-        let (kind, id) = TrackKind::from_app_data(&offer["appData"])?;
-        let producer_paused = offer["producerPaused"] == true;
+    pub fn new(
+        now: Instant,
+        app_data: &Value,
+        parameters: &RtpParameters,
+        producer_paused: bool,
+    ) -> Option<Self> {
+        let (kind, id) = TrackKind::from_app_data(app_data)?;
         let mut receiver = RtpReceiver::new(parameters, kind.spec(id), now);
         receiver.set_active(now, !producer_paused);
         Some(Incoming { receiver, paused: false, producer_paused })

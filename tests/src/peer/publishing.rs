@@ -28,11 +28,26 @@ pub enum TrackKind {
     Av1,
     /// AV1 with two spatial and three temporal layers.
     Av1Svc,
+    /// VP9, one encoding.
+    Vp9,
+    /// VP8, three encodings told apart by SSRC, of which only the first is ever sent: what today's Chromium does with the
+    /// simulcast of version 2 of `mediasoup-client`.
+    Vp8SilentSimulcast,
+}
+
+/// The major version of `mediasoup-client` that a client has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Generation {
+    /// The mediasoup protocol.
+    Two,
+    /// The demo's protocol.
+    #[default]
+    Three,
 }
 
 impl TrackKind {
     /// All of them.
-    pub const ALL: [TrackKind; 10] = [
+    pub const ALL: [TrackKind; 12] = [
         TrackKind::Opus,
         TrackKind::Vp8,
         TrackKind::Vp8Simulcast,
@@ -43,6 +58,8 @@ impl TrackKind {
         TrackKind::H264Simulcast,
         TrackKind::Av1,
         TrackKind::Av1Svc,
+        TrackKind::Vp9,
+        TrackKind::Vp8SilentSimulcast,
     ];
 
     /// The track of this kind with an id.
@@ -54,12 +71,24 @@ impl TrackKind {
             TrackKind::Vp9Svc => TrackSpec::vp9_svc(id, Layers::of(3, 3, true)),
             TrackKind::H264 => TrackSpec::h264(id),
             TrackKind::Vp8WithoutRtx => TrackSpec::vp8(id).without_rtx(),
-            TrackKind::Vp8SimulcastBySsrc => {
+            TrackKind::Vp8SimulcastBySsrc | TrackKind::Vp8SilentSimulcast => {
                 TrackSpec::vp8_simulcast(id, 3, Layers::of(1, 3, false)).by_ssrc()
             }
             TrackKind::H264Simulcast => TrackSpec::h264_simulcast(id, 2),
             TrackKind::Av1 => TrackSpec::av1(id),
             TrackKind::Av1Svc => TrackSpec::av1_svc(id, Layers::of(2, 3, true)),
+            TrackKind::Vp9 => TrackSpec::vp9(id),
+        }
+    }
+
+    /// What a client of version 2 publishes in its place: it has neither layers within an encoding nor AV1.
+    fn in_version_2(self) -> Self {
+        match self {
+            TrackKind::Vp8Simulcast => TrackKind::Vp8SimulcastBySsrc,
+            TrackKind::Vp8SimulcastBySsrc => TrackKind::Vp8SilentSimulcast,
+            TrackKind::Vp9Svc | TrackKind::Av1Svc => TrackKind::Vp9,
+            TrackKind::Av1 => TrackKind::Vp8,
+            kind => kind,
         }
     }
 
@@ -79,8 +108,10 @@ impl TrackKind {
 /// A track on its way to the server.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// What it is.
+    /// What was wanted.
     pub track: TrackKind,
+    /// What it is.
+    sent: TrackKind,
     /// What sends it.
     pub sender: RtpSender,
     /// Its producer, once the server has one.
@@ -92,13 +123,20 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// A track of which nothing is sent before the server has a producer for it.
-    pub fn new(now: Instant, track: TrackKind, id: u32, client_seed: u64) -> Self {
+    pub fn new(now: Instant, track: TrackKind, id: u32, client_seed: u64, generation: Generation) -> Self {
+        let sent = if generation == Generation::Two { track.in_version_2() } else { track };
         // One MID for each track of a transport.
-        let spec = track.spec(id).with_mid(&id.to_string());
+        let mut spec = sent.spec(id).with_mid(&id.to_string());
+        if generation == Generation::Two {
+            spec = spec.for_version_2();
+        }
         let mut sender = RtpSender::new(spec.clone(), client_seed, now);
         sender.set_paused(now, true);
+        if sent == TrackKind::Vp8SilentSimulcast {
+            (1..spec.encodings.len()).for_each(|encoding| sender.set_encoding_active(encoding, false));
+        }
         let parameters = spec.rtp_parameters(client_seed);
-        Outgoing { track, sender, producer_id: None, paused: false, muted: false, parameters }
+        Outgoing { track, sent, sender, producer_id: None, paused: false, muted: false, parameters }
     }
 
     /// `audio` or `video`.
@@ -113,7 +151,7 @@ impl Outgoing {
 
     /// What tells the receivers what it is.
     pub fn app_data(&self) -> Value {
-        self.track.to_app_data(self.id())
+        self.sent.to_app_data(self.id())
     }
 
     /// What is signalled.

@@ -9,6 +9,7 @@ use crate::choices::Choices;
 use crate::net::LinkConfig;
 use crate::peer::call::Order;
 use crate::peer::path::Misbehaviour;
+use crate::peer::publishing::Generation;
 use crate::world::stun::BindingRequest;
 
 /// Frames that no client should send.
@@ -29,6 +30,26 @@ const NONSENSE: [&str; 16] = [
     r#"{"response":true,"id":900006,"ok":false,"errorCode":1,"errorReason":"no"}"#,
     r#"{"notification":true,"method":"newPeer","data":{}}"#,
     r#"{"request":true,"response":true,"id":900007,"method":"getRouterRtpCapabilities"}"#,
+];
+
+/// The same of clients of version 2.
+const NONSENSE_OF_VERSION_2: [&str; 16] = [
+    "{}",
+    r#"{"notification":true,"method":"mediasoup-notification"}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":[]}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":{"method":"fly","target":"peer","notification":true}}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":{"method":"pauseProducer","target":"peer","notification":true,"id":1}}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":{"method":"closeTransport","target":"peer","notification":true,"id":"x"}}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":{"method":"leave","target":"room","notification":true}}"#,
+    r#"{"notification":true,"method":"mediasoup-notification","data":{"method":"resumeConsumer","target":"peer","id":1}}"#,
+    r#"{"request":true,"id":900011,"method":"mediasoup-request"}"#,
+    r#"{"request":true,"id":900012,"method":"mediasoup-request","data":{"method":"queryRoom","target":"peer"}}"#,
+    r#"{"request":true,"id":900013,"method":"mediasoup-request","data":{"method":"join","target":"room","peerName":""}}"#,
+    r#"{"request":true,"id":900014,"method":"mediasoup-request","data":{"method":"createTransport","target":"peer","id":7,"direction":"both"}}"#,
+    r#"{"request":true,"id":900015,"method":"mediasoup-request","data":{"method":"createProducer","target":"peer","id":7,"kind":"audio","transportId":1}}"#,
+    r#"{"request":true,"id":900016,"method":"mediasoup-request","data":{"method":"enableConsumer","target":"peer","id":1,"transportId":1}}"#,
+    r#"{"request":true,"id":900017,"method":"mediasoup-request","data":{"method":"restartTransport","target":"peer","id":-1}}"#,
+    r#"{"request":true,"id":900018,"method":"getRouterRtpCapabilities"}"#,
 ];
 
 /// Does what an action says; what is not possible now is not done.
@@ -65,6 +86,13 @@ pub(super) fn act(world: &mut CallWorld, plan: &Plan, timed: &Timed) {
             world.hosts[host].downlink.blackout_until(until);
         }
         Action::Stranger(kind) => be_strange(world, plan, timed, *kind),
+        Action::Nonsense(kind) => {
+            let frames = match plan.hosts[host].generation {
+                Generation::Two => &NONSENSE_OF_VERSION_2,
+                Generation::Three => &NONSENSE,
+            };
+            give(world, host, Order::Say(frames[*kind as usize % frames.len()].to_owned()));
+        }
         action => {
             if let Some(order) = order_of(plan, timed, action) {
                 give(world, host, order);
@@ -128,7 +156,6 @@ fn order_of(plan: &Plan, timed: &Timed, action: &Action) -> Option<Order> {
             let misbehaviour = Misbehaviour::ALL[*kind as usize % Misbehaviour::ALL.len()];
             Order::Misbehave { sending: *sending, misbehaviour }
         }
-        Action::Nonsense(kind) => Order::Say(NONSENSE[*kind as usize % NONSENSE.len()].to_owned()),
         _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::choices::Choices;
 use crate::net::{Behavior, GilbertElliott, LinkConfig, NatConfig, PortChoice, Probability, Translation};
-use crate::peer::publishing::TrackKind;
+use crate::peer::publishing::{Generation, TrackKind};
 
 /// The longest safety phase.
 const MAX_SECONDS: u32 = 40;
@@ -58,6 +58,8 @@ pub struct HostPlan {
     pub link: LinkConfig,
     /// What it cannot receive, in lower case.
     pub lacks: Vec<&'static str>,
+    /// What it speaks.
+    pub generation: Generation,
 }
 
 /// An action and its time.
@@ -160,11 +162,13 @@ pub enum Fault {
     Death,
     /// Hostile datagrams and messages.
     Hostility,
+    /// Clients of version 2: no trouble in itself, but a run without them may show where one comes from.
+    VersionTwo,
 }
 
 impl Fault {
     /// Every fault with its name on the command line.
-    pub const ALL: [(Fault, &'static str); 10] = [
+    pub const ALL: [(Fault, &'static str); 11] = [
         (Fault::Loss, "loss"),
         (Fault::Jitter, "jitter"),
         (Fault::Duplication, "duplication"),
@@ -175,6 +179,7 @@ impl Fault {
         (Fault::Outage, "outage"),
         (Fault::Death, "death"),
         (Fault::Hostility, "hostility"),
+        (Fault::VersionTwo, "version-2"),
     ];
 }
 
@@ -247,7 +252,8 @@ impl Plan {
         use SecurityKind::{Agreed, Dtls12, Dtls13};
         let workers = if choices.chance(250) { 2 } else { 1 };
         let security = choices.pick(&[Agreed, Agreed, Agreed, Agreed, Agreed, Agreed, Dtls12, Dtls13]);
-        let faults = Fault::ALL.map(|(fault, _)| (fault, choices.chance(400)));
+        let early = Fault::ALL.iter().filter(|(fault, _)| *fault != Fault::VersionTwo);
+        let faults: Vec<(Fault, bool)> = early.map(|(fault, _)| (*fault, choices.chance(400))).collect();
         let has = |fault| faults.contains(&(fault, true));
         let host_count = choices.range(2, 6);
         let rooms = if choices.chance(300) { 2 } else { 1 };
@@ -282,6 +288,11 @@ impl Plan {
                 let host = choices.below(host_count);
                 actions.push(Timed { at, host, action: draw_silence(choices) });
             }
+        }
+        if choices.chance(500) {
+            let share = choices.pick(&[200, 500, 1_000]);
+            let mut draw = || if choices.chance(share) { Generation::Two } else { Generation::Three };
+            hosts.iter_mut().for_each(|host| host.generation = draw());
         }
         actions.sort_by_key(|timed| timed.at);
         Plan { seed, workers, security, hosts, rooms, duration, actions }
@@ -351,7 +362,7 @@ impl HostPlan {
         let nat = if has(Fault::Nat) { draw_nat(choices) } else { open_nat() };
         let lacks =
             choices.pick(&[vec![], vec![], vec![], vec!["video/vp9"], vec!["video/h264", "audio/opus"]]);
-        HostPlan { nat, link, lacks }
+        HostPlan { nat, link, lacks, generation: Generation::Three }
     }
 
     fn remove(&mut self, fault: Fault) {
@@ -364,6 +375,7 @@ impl HostPlan {
             Fault::Rate => (self.link.rate_bps, self.link.mtu) = (plain.rate_bps, plain.mtu),
             Fault::Corruption => self.link.corrupt = plain.corrupt,
             Fault::Nat => self.nat = open_nat(),
+            Fault::VersionTwo => self.generation = Generation::Three,
             Fault::Outage | Fault::Death | Fault::Hostility => {}
         }
     }

@@ -196,6 +196,7 @@ fn build(plan: &Plan) -> CallWorld {
             security,
             seed,
             lacks: host.lacks.clone(),
+            generation: host.generation,
         });
         world.add(client, host.nat, host.link, mix(seed, 1));
     }
@@ -227,8 +228,8 @@ fn security(plan: &Plan) -> (Config, Security) {
             Config { dtls_backend: Some(seeded(DtlsVersions::Only13)), ..Config::default() },
             Security::Dtls { role: DtlsRole::Client, versions: DtlsVersions::Only13 },
         ),
-        SecurityKind::Agreed => (agreed(), Security::Agreed { profile }),
-        SecurityKind::None => (Config { srtp_crypto: Arc::new(NullCrypto), ..agreed() }, Security::None),
+        SecurityKind::Agreed => (agreed(), Security::Agreed { role: DtlsRole::Client, profile }),
+        SecurityKind::None => (Config { srtp_crypto: Arc::new(NullCrypto), ..agreed() }, Security::None { role: DtlsRole::Client }),
     }
 }
 

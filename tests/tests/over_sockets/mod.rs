@@ -9,6 +9,7 @@ use sansfu::ortc::DtlsRole;
 use sansfu::server::edge;
 use sansfu_tests::peer::call::{Caller, CallerConfig};
 use sansfu_tests::peer::path::Security;
+use sansfu_tests::peer::publishing::Generation;
 use sansfu_tests::sim::world::{Client, Heard, Said};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::{Error, Message, WebSocket};
@@ -29,6 +30,7 @@ pub fn caller(index: u32) -> Caller {
         security: Security::Dtls { role: DtlsRole::Client, versions: DtlsVersions::Both },
         seed: u64::from(index) + 1,
         lacks: Vec::new(),
+        generation: Generation::Three,
     })
 }
 

@@ -3,10 +3,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::Complaint;
 use crate::peer::consuming::Incoming;
 use crate::peer::media::congestion::TransportNumbers;
 use crate::peer::media::feedback::FeedbackGenerator;
+use crate::peer::media::remb::RembGenerator;
 use crate::peer::path::{Path, PathState, Received};
 use crate::peer::publishing::{Outgoing, TrackKind};
 use crate::sim::plan::Silence;
@@ -24,13 +27,26 @@ pub(super) struct Call {
     pub(super) sending: Option<Transport>,
     pub(super) receiving: Option<Transport>,
     pub(super) outgoing: Vec<Outgoing>,
+    /// In version 2 those that are enabled.
     pub(super) incoming: BTreeMap<String, Incoming>,
+    /// In version 2 what can be enabled.
+    pub(super) offered: BTreeMap<String, Offered>,
+}
+
+/// A consumer of version 2, which is there as long as its producer.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) description: Value,
+    /// Whether the client wants it paused.
+    pub(super) paused: bool,
+    /// Whether it is enabled, or has been asked for.
+    pub(super) asked: bool,
 }
 
 /// The client's end of a transport.
 #[derive(Debug)]
 pub(super) struct Transport {
-    pub(super) id: String,
+    pub(super) id: Value,
     pub(super) local: SocketAddr,
     pub(super) server: SocketAddr,
     pub(super) path: Path,
@@ -38,6 +54,8 @@ pub(super) struct Transport {
     pub(super) numbers: TransportNumbers,
     /// Tells the server when its packets came, once the first consumer has said how they are numbered.
     pub(super) feedback: Option<FeedbackGenerator>,
+    /// Tells the server in version 2 how much gets through.
+    pub(super) remb: Option<RembGenerator>,
     /// The end of its silence, while it is silent.
     pub(super) silent_until: Option<Instant>,
 }
@@ -50,6 +68,11 @@ pub(super) enum Asked {
     Join,
     Produce { track: u32 },
     RestartIce { sending: bool },
+    Room,
+    JoinRoom,
+    CreateTransport { sending: bool, id: u32, port: u16 },
+    CreateProducer { track: u32, id: u32 },
+    EnableConsumer { id: String },
     Else,
 }
 
@@ -66,7 +89,14 @@ impl Call {
             receiving: None,
             outgoing: Vec::new(),
             incoming: BTreeMap::new(),
+            offered: BTreeMap::new(),
         }
+    }
+
+    /// Whether everything of version 2 that can be received is enabled.
+    pub(super) fn has_enabled_all(&self) -> bool {
+        let mut wanted = self.offered.iter().filter(|(_, offered)| offered.can_be_received());
+        self.receiving.is_none() || wanted.all(|(id, _)| self.incoming.contains_key(id))
     }
 
     /// Whether a path was given up: nobody has answered its checks for long.
@@ -106,6 +136,9 @@ impl Call {
             (false, Received::Rtp(bytes)) => {
                 if let Some(feedback) = self.receiving.as_mut().and_then(|own| own.feedback.as_mut()) {
                     feedback.on_rtp(now, bytes);
+                }
+                if let Some(remb) = self.receiving.as_mut().and_then(|own| own.remb.as_mut()) {
+                    remb.on_rtp(now, bytes);
                 }
                 let ssrc = bytes.get(8..12).and_then(|ssrc| Some(u32::from_be_bytes(ssrc.try_into().ok()?)));
                 let has_ssrc = |incoming: &&mut Incoming| ssrc.is_some_and(|ssrc| incoming.has_ssrc(ssrc));
@@ -147,11 +180,22 @@ impl Call {
                 feedback.poll(now, &mut packets);
                 wake(feedback.deadline());
             }
+            if let Some(remb) = &mut transport.remb {
+                remb.poll(now, &mut packets);
+                wake(remb.deadline());
+            }
             transport.send(&mut packets);
             transport.flush(said);
             wake(transport.deadline());
         }
         deadline
+    }
+}
+
+impl Offered {
+    /// Whether the client has a codec for it.
+    pub(super) fn can_be_received(&self) -> bool {
+        self.description["rtpParameters"]["encodings"].as_array().is_some_and(|all| !all.is_empty())
     }
 }
 

@@ -15,8 +15,10 @@ pub mod frame;
 pub mod layers;
 pub mod random;
 pub mod receiver;
+pub mod remb;
 pub mod sender;
 pub mod track;
+mod version_2;
 
 pub use frame::{Marks, Mismatch, recognise};
 pub use layers::Layers;

@@ -5,6 +5,7 @@ use sansfu::ortc::HeaderExtensionUri;
 use serde_json::{Value, json};
 
 use super::layers::Layers;
+use super::version_2;
 use super::random::{Random, mix};
 
 /// A codec that tracks are made of.
@@ -57,6 +58,8 @@ pub struct TrackSpec {
     pub flexible_mode: bool,
     /// The MID.
     pub mid: String,
+    /// What version 2 of mediasoup-client makes of it: no transport-wide numbers, no dependency descriptor.
+    pub of_version_2: bool,
 }
 
 /// The numbers of a track on the wire.
@@ -195,6 +198,12 @@ impl TrackSpec {
         TrackSpec { mid: mid.to_owned(), ..self }
     }
 
+    /// The same as version 2 of mediasoup-client sends it; encodings with RIDs are Firefox's, which has no RTX for them.
+    pub fn for_version_2(self) -> Self {
+        let rtx = self.rtx && self.names == StreamNames::Ssrc;
+        TrackSpec { rtx, of_version_2: true, ..self }
+    }
+
     /// The numbers that the client of that seed gives the track. Payload types and extension ids depend on the client alone, so
     /// that the tracks of one transport agree; SSRCs on client and track.
     pub fn numbers(&self, client_seed: u64) -> TrackNumbers {
@@ -217,9 +226,12 @@ impl TrackSpec {
         }
     }
 
-    /// What mediasoup-client 3 would give to `produce` as `rtpParameters`.
+    /// What mediasoup-client would give to `produce`, or to `createProducer`, as `rtpParameters`.
     pub fn rtp_parameters(&self, client_seed: u64) -> Value {
         let numbers = self.numbers(client_seed);
+        if self.of_version_2 {
+            return version_2::rtp_parameters(self, &numbers);
+        }
         let extensions: Vec<Value> = numbers
             .extensions
             .iter()
@@ -251,6 +263,7 @@ impl TrackSpec {
             rtx: true,
             flexible_mode: false,
             mid: id.to_string(),
+            of_version_2: false,
         }
     }
 
@@ -264,9 +277,10 @@ impl TrackSpec {
     }
 
     fn extensions(&self) -> impl Iterator<Item = (u8, HeaderExtensionUri)> {
-        use HeaderExtensionUri::{AudioLevel, DependencyDescriptor, RepairedRid, Rid};
+        use HeaderExtensionUri::{AudioLevel, DependencyDescriptor, RepairedRid, Rid, TransportCc};
         let video = self.codec.is_video();
         (0..).zip(EXTENSIONS).filter(move |(_, uri)| match uri {
+            TransportCc | RepairedRid | DependencyDescriptor if self.of_version_2 => false,
             AudioLevel => !video,
             Rid | RepairedRid => video,
             // Chromium offers it when a scalability mode is asked for.
@@ -302,7 +316,7 @@ impl TrackSpec {
         codecs
     }
 
-    fn format_parameters(&self) -> Value {
+    pub(super) fn format_parameters(&self) -> Value {
         match self.codec {
             Codec::Opus => json!({"minptime": 10, "useinbandfec": 1}),
             Codec::Vp8 => json!({}),

@@ -1,17 +1,16 @@
 //! How a path comes to its keys: a real handshake, or keys that are agreed beforehand.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sansfu::dtls::DtlsVersions;
 use sansfu::ortc::{DtlsFingerprint, DtlsParameters, DtlsRole};
 use sansfu::srtp::SrtpProfile;
 
 use super::handshake::Handshake;
-use crate::fixed_dtls::{Identity, fingerprint_of, hello, keying_material};
-
-/// The time between two hellos until one is answered.
-const HELLO_INTERVAL: Duration = Duration::from_millis(200);
+use crate::fixed_dtls::{
+    HELLO_INTERVAL, Identity, fingerprint_of, hello, hello_of_nobody, keying_material,
+};
 
 /// How a path comes to its keys, and what it does with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,18 +25,38 @@ pub enum Security {
     /// The hello of [`FixedDtls`], and SRTP with its keys. The server's `dtls_backend` is to be a [`FixedDtls`] of the same
     /// profile.
     Agreed {
+        /// Who says hello: the client.
+        role: DtlsRole,
         /// The profile.
         profile: SrtpProfile,
     },
     /// As `Agreed`, but nothing is protected. The server is to have a [`FixedDtls`] with a profile of AES-GCM, and
     /// [`NullCrypto`](crate::null_crypto::NullCrypto) as its `srtp_crypto`.
-    None,
+    None {
+        /// Who says hello: the client.
+        role: DtlsRole,
+    },
 }
 
 impl Security {
     /// DTLS of both versions, as client.
     pub fn dtls() -> Self {
         Security::Dtls { role: DtlsRole::Client, versions: DtlsVersions::Both }
+    }
+
+    /// The same with the other end beginning the handshake.
+    pub fn as_server(self) -> Self {
+        let role = DtlsRole::Server;
+        match self {
+            Security::Dtls { versions, .. } => Security::Dtls { role, versions },
+            Security::Agreed { profile, .. } => Security::Agreed { role, profile },
+            Security::None { .. } => Security::None { role },
+        }
+    }
+
+    /// What will be signalled of a path with that seed, which can be said before there is one.
+    pub fn local_parameters(self, now: Instant, seed: u64) -> DtlsParameters {
+        Association::new(now, self, Vec::new(), seed).local_parameters()
     }
 }
 
@@ -83,8 +102,10 @@ impl Association {
             Security::Dtls { role, versions } => {
                 Association::Dtls(Box::new(Handshake::new(now, role, versions, fingerprints, seed)))
             }
-            Security::Agreed { profile } => Association::Hello(Hello::new(Some(profile), seed)),
-            Security::None => Association::Hello(Hello::new(None, seed)),
+            Security::Agreed { role, profile } => {
+                Association::Hello(Hello::new(role, Some(profile), seed))
+            }
+            Security::None { role } => Association::Hello(Hello::new(role, None, seed)),
         }
     }
 
@@ -93,7 +114,7 @@ impl Association {
         match self {
             Association::Dtls(handshake) => handshake.local_parameters(),
             Association::Hello(hello) => DtlsParameters {
-                role: DtlsRole::Client,
+                role: hello.role,
                 fingerprints: fingerprint_of(hello.identity).into_iter().collect(),
             },
         }
@@ -151,9 +172,10 @@ impl Association {
     }
 }
 
-/// The client of [`FixedDtls`](crate::fixed_dtls::FixedDtls).
+/// The other end of [`FixedDtls`](crate::fixed_dtls::FixedDtls).
 #[derive(Debug)]
 pub(super) struct Hello {
+    role: DtlsRole,
     identity: Identity,
     profile: Option<SrtpProfile>,
     next_at: Option<Instant>,
@@ -163,8 +185,9 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    fn new(profile: Option<SrtpProfile>, seed: u64) -> Self {
+    fn new(role: DtlsRole, profile: Option<SrtpProfile>, seed: u64) -> Self {
         Hello {
+            role,
             identity: seed.to_be_bytes(),
             profile,
             next_at: None,
@@ -175,7 +198,7 @@ impl Hello {
     }
 
     fn start(&mut self, now: Instant) {
-        if !self.has_begun {
+        if !self.has_begun && self.role != DtlsRole::Server {
             self.has_begun = true;
             self.next_at = Some(now);
             self.handle_timeout(now);
@@ -183,15 +206,24 @@ impl Hello {
     }
 
     fn handle_datagram(&mut self, bytes: &[u8]) {
-        if bytes == hello(self.identity) && self.has_begun && !self.is_connected {
+        if self.role == DtlsRole::Server {
+            // Said again because the answer was lost, perhaps.
+            if bytes == hello_of_nobody() {
+                self.outputs.push_back(SecurityOutput::Packet(hello(self.identity).to_vec()));
+                self.connect();
+            }
+        } else if bytes == hello(self.identity) && self.has_begun {
+            self.connect();
+        }
+    }
+
+    fn connect(&mut self) {
+        if !self.is_connected {
             self.is_connected = true;
             self.next_at = None;
             let material = keying_material(self.shape());
-            self.outputs.push_back(SecurityOutput::Keys(Keys {
-                profile: self.profile,
-                material,
-                is_client: true,
-            }));
+            let is_client = self.role != DtlsRole::Server;
+            self.outputs.push_back(SecurityOutput::Keys(Keys { profile: self.profile, material, is_client }));
         }
     }
 

@@ -1,9 +1,10 @@
 //! What must hold after every step of every server, judged from outside: by the bytes and messages that go in and come out.
 //!
 //! [`wire`] has the rules of datagrams. [`rooms`] is the reference model: it says after each message who must be told what, who
-//! must be offered which producer, and whose media may flow.
+//! must be offered which producer, and whose media may flow; [`version_2`] is the part of it that knows the mediasoup protocol.
 mod model;
 mod rooms;
+mod version_2;
 mod wire;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ use sansfu::server::Server;
 
 use super::world::{Done, Observer, Step, Told};
 pub use model::{ConsumerModel, Expected, PeerModel, ProducerModel, RoomModel, RoomsModel, TransportModel};
+pub use version_2::{MemberModel, SinkModel};
 pub use wire::WireRules;
 
 /// How many of the last steps a report shows.
@@ -120,6 +122,7 @@ impl Observer for Checker {
         self.remember(step);
         let Judge { model, wire } = self.nodes.entry(step.node).or_default();
         wire.expects_no_gaps = self.expects_no_gaps;
+        model.meet_transports(step, server.sfu());
         let judged = model
             .observe(step)
             .and_then(|()| wire.observe(step, model))

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use sansfu::server::SessionId;
+use serde_json::Value;
 
 use super::Violation;
+use super::version_2::MemberModel;
 
 /// Ids of transports, producers and consumers as in JSON.
 pub type ObjectId = String;
@@ -24,6 +26,10 @@ pub struct RoomsModel {
     pub(super) retired_ice: BTreeMap<String, Instant>,
     /// The consumer of each SSRC that is sent, retransmissions among them.
     pub(super) ssrcs: BTreeMap<u32, ObjectId>,
+    /// What the machine calls transports of version 2, whose clients are not told.
+    pub(super) core_transports: BTreeMap<String, ObjectId>,
+    /// How many consumers there have been.
+    pub(super) flows: u64,
 }
 
 /// A room.
@@ -52,6 +58,8 @@ pub struct PeerModel {
     pub settled: BTreeSet<ObjectId>,
     /// Offers that await its answer: the request's number, and the consumer.
     pub offers: BTreeMap<u64, ObjectId>,
+    /// What it has besides if it has joined by the mediasoup protocol; `consumers` are those that are enabled then.
+    pub member: Option<MemberModel>,
 }
 
 /// A transport.
@@ -74,6 +82,10 @@ pub struct ProducerModel {
     pub mime_type: String,
     /// Whether it is paused.
     pub paused: bool,
+    /// What its client has said of it.
+    pub app_data: Value,
+    /// How good each of its layers is by version 2's names, the lowest first; none if there is one layer only.
+    pub ladder: Vec<u8>,
 }
 
 /// A consumer.
@@ -95,6 +107,8 @@ pub struct ConsumerModel {
     pub preferred: (Option<u8>, Option<u8>),
     /// The SSRCs that it sends.
     pub ssrcs: Vec<u32>,
+    /// Tells it from all others that ever had its SSRCs: in version 2 they stay from one transport to the next.
+    pub flow: u64,
 }
 
 /// What a server must say.
@@ -156,11 +170,20 @@ impl RoomsModel {
         !consumer.paused && self.producer(&consumer.producer).is_some_and(|producer| !producer.paused)
     }
 
+    /// The consumer that sends with an SSRC.
+    fn consumer_of(&self, ssrc: u32) -> Option<&ConsumerModel> {
+        let id = self.ssrcs.get(&ssrc)?;
+        self.peers().find_map(|peer| peer.consumers.get(id))
+    }
+
+    /// The flow of the consumer that sends with an SSRC, from 1 on; 0 if none does.
+    pub(super) fn flow_of(&self, ssrc: u32) -> u64 {
+        self.consumer_of(ssrc).map_or(0, |consumer| consumer.flow)
+    }
+
     /// Judges that a packet with this SSRC was sent.
     pub(super) fn check_media(&self, ssrc: u32) -> Result<(), Violation> {
-        let consumer = self.ssrcs.get(&ssrc);
-        let consumer = consumer.and_then(|id| self.peers().find_map(|peer| peer.consumers.get(id)));
-        match consumer {
+        match self.consumer_of(ssrc) {
             None => Err(Violation::new("media of no consumer", format!("SSRC {ssrc:#x}"))),
             Some(consumer) if !self.may_flow(consumer) => {
                 let what = format!("SSRC {ssrc:#x} of producer {}: {consumer:?}", consumer.producer);
@@ -181,6 +204,7 @@ impl RoomsModel {
             consumers: BTreeMap::new(),
             settled: BTreeSet::new(),
             offers: BTreeMap::new(),
+            member: None,
         };
         self.rooms.entry(room_id.to_owned()).or_default().peers.insert(peer_id.to_owned(), peer);
         self.sessions.insert(session, (room_id.to_owned(), peer_id.to_owned()));
@@ -188,27 +212,43 @@ impl RoomsModel {
 
     /// A session is over: what it had is gone, and the others are told.
     pub(super) fn end(&mut self, now: Instant, session: SessionId) -> Vec<Expected> {
-        let Some((room_id, peer_id)) = self.sessions.remove(&session) else { return Vec::new() };
-        let Some(room) = self.rooms.get_mut(&room_id) else { return Vec::new() };
-        let Some(peer) = room.peers.remove(&peer_id) else { return Vec::new() };
-        self.retire_ice(now, |transport| peer.transports.contains_key(transport));
-        self.ssrcs.retain(|_, consumer| !peer.consumers.contains_key(consumer));
-        let mut expected = self.remove_producers(&room_id, peer.producers.keys());
+        let expected = self.leave(now, session);
+        let Some((room_id, peer_id)) = self.sessions.remove(&session) else { return expected };
         let Some(room) = self.rooms.get_mut(&room_id) else { return expected };
-        if peer.joined {
-            expected.extend(room.tell_joined("peerClosed", &peer_id));
-        }
+        room.peers.remove(&peer_id);
         if room.peers.is_empty() {
             self.rooms.remove(&room_id);
         }
         expected
     }
 
-    /// Producers of a room are gone: so are their consumers.
+    /// A session has nothing any more, and is not in the room: the others are told.
+    pub(super) fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Expected> {
+        let Some((room_id, peer_id)) = self.sessions.get(&session).cloned() else { return Vec::new() };
+        let Some(peer) = self.peer_mut(session) else { return Vec::new() };
+        let was_seen = std::mem::take(&mut peer.joined);
+        peer.member = None;
+        peer.receives = None;
+        let transports = std::mem::take(&mut peer.transports);
+        let producers = std::mem::take(&mut peer.producers);
+        let consumers = std::mem::take(&mut peer.consumers);
+        peer.settled.clear();
+        peer.offers.clear();
+        self.retire_ice(now, |transport| transports.contains_key(transport));
+        self.ssrcs.retain(|_, consumer| !consumers.contains_key(consumer));
+        let mut expected = self.remove_producers(&room_id, producers.keys(), true);
+        if was_seen && let Some(room) = self.rooms.get(&room_id) {
+            expected.extend(room.tell_joined("peerClosed", Some("2:peerClosed"), &peer_id));
+        }
+        expected
+    }
+
+    /// Producers of a room are gone: so are their consumers. Members are not told when the whole peer leaves: they hear that.
     pub(super) fn remove_producers<'a>(
         &mut self,
         room_id: &str,
         producers: impl Iterator<Item = &'a ObjectId> + Clone,
+        leaving: bool,
     ) -> Vec<Expected> {
         let mut expected = Vec::new();
         let Some(room) = self.rooms.get_mut(room_id) else { return expected };
@@ -217,19 +257,23 @@ impl RoomsModel {
                 peer.settled.remove(producer);
                 peer.producers.remove(producer);
             }
-            let is_gone = |consumer: &ConsumerModel| producers.clone().any(|id| *id == consumer.producer);
-            let gone = peer.consumers.iter().filter(|(_, consumer)| is_gone(consumer));
-            let gone: Vec<ObjectId> = gone.map(|(id, _)| id.clone()).collect();
-            for id in gone {
-                peer.consumers.remove(&id);
-                self.ssrcs.retain(|_, consumer| *consumer != id);
-                expected.push(Expected::Notification(peer.session, "consumerClosed", id));
+            let is_gone = |producer: &ObjectId| producers.clone().any(|id| id == producer);
+            let gone = peer.consumers.extract_if(.., |_, consumer| is_gone(&consumer.producer));
+            let gone: Vec<ObjectId> = gone.map(|(id, _)| id).collect();
+            self.ssrcs.retain(|_, consumer| !gone.contains(consumer));
+            if let Some(member) = &mut peer.member {
+                let told = member.remove_producers(is_gone);
+                let told = told.into_iter().filter(|_| !leaving);
+                expected.extend(told.map(|id| Expected::Notification(peer.session, "2:consumerClosed", id)));
+            } else {
+                let told = gone.into_iter();
+                expected.extend(told.map(|id| Expected::Notification(peer.session, "consumerClosed", id)));
             }
         }
         expected
     }
 
-    /// A transport of a session is gone by itself: so is all that was on it.
+    /// A transport of a session is gone by itself: so is all that was on it. A member keeps its consumers.
     pub(super) fn remove_transport(&mut self, now: Instant, session: SessionId, id: &str) -> Vec<Expected> {
         self.retire_ice(now, |transport| transport == id);
         let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
@@ -237,18 +281,23 @@ impl RoomsModel {
         peer.transports.remove(id);
         let on_it = peer.producers.iter().filter(|(_, producer)| producer.transport == id);
         let producers: Vec<ObjectId> = on_it.map(|(id, _)| id.clone()).collect();
-        let on_it = peer.consumers.iter().filter(|(_, consumer)| consumer.transport == id);
-        let consumers: Vec<ObjectId> = on_it.map(|(id, _)| id.clone()).collect();
-        let mut expected = Vec::new();
-        for consumer in consumers {
-            if let Some(gone) = peer.consumers.remove(&consumer) {
-                peer.settled.remove(&gone.producer);
-            }
-            expected.push(Expected::Notification(session, "consumerClosed", consumer));
+        let on_it = peer.consumers.extract_if(.., |_, consumer| consumer.transport == id);
+        let consumers: Vec<(ObjectId, ConsumerModel)> = on_it.collect();
+        if let Some(member) = &mut peer.member {
+            member.transports.retain(|_, transport| transport != id);
         }
-        let left: BTreeSet<ObjectId> = self.peers().flat_map(|peer| peer.consumers.keys().cloned()).collect();
-        self.ssrcs.retain(|_, consumer| left.contains(consumer));
-        expected.extend(self.remove_producers(&room_id, producers.iter()));
+        let is_member = peer.member.is_some();
+        for (_, consumer) in &consumers {
+            peer.settled.remove(&consumer.producer);
+        }
+        let mut expected = Vec::new();
+        for (consumer, _) in consumers {
+            self.ssrcs.retain(|_, other| *other != consumer);
+            if !is_member {
+                expected.push(Expected::Notification(session, "consumerClosed", consumer));
+            }
+        }
+        expected.extend(self.remove_producers(&room_id, producers.iter(), false));
         expected
     }
 
@@ -273,27 +322,37 @@ impl RoomsModel {
         if std::mem::replace(&mut producer.paused, paused) == paused {
             return Vec::new();
         }
-        let method = if paused { "consumerPaused" } else { "consumerResumed" };
+        let method = |peer: &PeerModel| match (paused, peer.member.is_some()) {
+            (true, false) => "consumerPaused",
+            (true, true) => "2:consumerPaused",
+            (false, false) => "consumerResumed",
+            (false, true) => "2:consumerResumed",
+        };
         let peers = self.rooms.get(&room_id).into_iter().flat_map(|room| room.peers.values());
-        let consumers = peers.flat_map(|peer| peer.consumers.iter().map(|entry| (peer.session, entry)));
+        let consumers = peers.flat_map(|peer| peer.consumers.iter().map(move |entry| (peer, entry)));
         consumers
             .filter(|(_, (_, consumer))| consumer.producer == id)
-            .map(|(session, (id, _))| Expected::Notification(session, method, id.clone()))
+            .map(|(peer, (id, _))| Expected::Notification(peer.session, method(peer), id.clone()))
             .collect()
     }
 
     /// The offers that are due: of every producer to every joined peer of its room that can receive it, has a transport for it
-    /// and has not been offered it.
+    /// and has not been offered it; to every member without a consumer for it.
     pub(super) fn due_offers(&self) -> Vec<Expected> {
         let mut due = Vec::new();
         for room in self.rooms.values() {
             for (peer_id, peer) in room.peers.iter().filter(|(_, peer)| peer.joined) {
+                let others = room.peers.iter().filter(|(other, _)| *other != peer_id);
+                let producers = others.flat_map(|(_, other)| &other.producers);
+                if let Some(member) = &peer.member {
+                    let untold = producers.filter(|(id, _)| !member.has_sink_of(id));
+                    due.extend(untold.map(|(id, _)| Expected::Offer(peer.session, id.clone())));
+                    continue;
+                }
                 let Some(receives) = &peer.receives else { continue };
                 if !peer.transports.values().any(|transport| transport.consuming) {
                     continue;
                 }
-                let others = room.peers.iter().filter(|(other, _)| *other != peer_id);
-                let producers = others.flat_map(|(_, other)| &other.producers);
                 let open = producers.filter(|(id, producer)| {
                     receives.contains(&producer.mime_type) && !peer.settled.contains(*id)
                 });
@@ -316,9 +375,18 @@ impl RoomsModel {
 }
 
 impl RoomModel {
-    /// All joined peers are told of `id`.
-    pub(super) fn tell_joined(&self, method: &'static str, id: &str) -> Vec<Expected> {
+    /// All joined peers but `id` are told of it: those of version 3 by one method, those of version 2 by another, if by any.
+    pub(super) fn tell_joined(
+        &self,
+        method: &'static str,
+        to_members: Option<&'static str>,
+        id: &str,
+    ) -> Vec<Expected> {
         let joined = self.peers.iter().filter(|(other, peer)| peer.joined && *other != id);
-        joined.map(|(_, peer)| Expected::Notification(peer.session, method, id.to_owned())).collect()
+        let told = |peer: &PeerModel| {
+            let method = if peer.member.is_some() { to_members? } else { method };
+            Some(Expected::Notification(peer.session, method, id.to_owned()))
+        };
+        joined.filter_map(|(_, peer)| told(peer)).collect()
     }
 }

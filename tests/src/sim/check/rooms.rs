@@ -7,30 +7,42 @@ use sansfu::room::close_code;
 use sansfu::server::{Server, SessionId};
 use serde_json::Value;
 
-use super::Violation;
 use super::model::{ConsumerModel, Expected, ProducerModel, RoomsModel, TransportModel};
+use super::{Violation, version_2};
 use crate::sim::world::{Done, Step, Told};
 
 /// How long a client has for the answer to an offer at least (protoo's timeout).
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(22_500);
 
 /// Notifications that depend on the quality of networks: only whom they are about is judged.
-const OF_QUALITY: [&str; 5] =
-    ["producerScore", "consumerScore", "consumerLayersChanged", "activeSpeaker", "downlinkBwe"];
+const OF_QUALITY: [&str; 9] = [
+    "producerScore",
+    "consumerScore",
+    "consumerLayersChanged",
+    "activeSpeaker",
+    "downlinkBwe",
+    "2:consumerEffectiveProfileChanged",
+    "2:transportStats",
+    "2:producerStats",
+    "2:consumerStats",
+];
 /// Notifications for peers that consume nothing.
 const FOR_WATCHERS: [&str; 4] = ["producerAdded", "producerRemoved", "producerPaused", "producerResumed"];
 
 /// What a server said in a step, sorted.
 #[derive(Debug, Default)]
-struct Output {
+pub(super) struct Output {
     responses: BTreeMap<(SessionId, u64), Value>,
-    notifications: Vec<(SessionId, String, Value)>,
+    /// Those of version 2 have `2:` before their names.
+    pub(super) notifications: Vec<(SessionId, String, Value)>,
     offers: Vec<(SessionId, Value)>,
+    /// `newConsumer` of version 2.
+    pub(super) member_offers: Vec<(SessionId, Value)>,
     closes: Vec<(SessionId, u16)>,
     lost_transports: Vec<(String, CloseReason)>,
 }
 
-type Judged<T = ()> = Result<T, Violation>;
+pub(super) type Judged<T = ()> = Result<T, Violation>;
 
 impl RoomsModel {
     /// Follows a step; tells what of it was wrong.
@@ -50,10 +62,12 @@ impl RoomsModel {
             return Err(Violation::new("an answer to no request", format!("{session:?}, request {id}")));
         }
         for (transport, reason) in std::mem::take(&mut output.lost_transports) {
+            let transport = self.local_transport(&transport, &output);
             expected.extend(self.transport_lost(step.now, &transport, reason));
         }
         expected.extend(self.due_offers());
         self.take_offers(step, &mut expected, &output.offers)?;
+        self.take_member_offers(&mut expected, &output.member_offers)?;
         self.compare(step, expected, &output)
     }
 
@@ -87,11 +101,14 @@ impl RoomsModel {
                 let Some(response) = output.responses.remove(&(session, id)) else {
                     return Err(Violation::new("a request without an answer", text));
                 };
-                self.answered(session, &frame, &response)
+                self.answered(now, session, &frame, &response)
             }
             (false, true, Some(id)) => {
                 self.settle(session, id, frame["ok"] == true);
                 Ok(Vec::new())
+            }
+            (false, false, _) if frame["notification"] == true && frame["method"] == version_2::NOTIFICATION => {
+                Ok(self.notified(now, session, &frame["data"]))
             }
             _ => Ok(self.nonsense(now, session, output)),
         }
@@ -124,10 +141,22 @@ impl RoomsModel {
     }
 
     /// A request with its answer: what it has changed, and whether it had to be refused.
-    fn answered(&mut self, session: SessionId, request: &Value, response: &Value) -> Judged<Vec<Expected>> {
+    fn answered(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        request: &Value,
+        response: &Value,
+    ) -> Judged<Vec<Expected>> {
         let (method, data) = (request["method"].as_str().unwrap_or_default(), &request["data"]);
         let accepted = response["ok"] == true;
-        if let Some(must) = self.must_accept(session, method, data)
+        let is_of_version_2 = method == version_2::REQUEST;
+        let must = if is_of_version_2 {
+            self.must_accept_of_version_2(session, data)
+        } else {
+            self.must_accept(session, method, data)
+        };
+        if let Some(must) = must
             && must != accepted
         {
             let rule = if must { "a good request was refused" } else { "a wrong request was accepted" };
@@ -142,6 +171,9 @@ impl RoomsModel {
                 Err(Violation::new("a refusal without a reason", response.to_string()))
             };
         }
+        if is_of_version_2 {
+            return self.carry_out_of_version_2(now, session, data, &response["data"]);
+        }
         Ok(self.carry_out(session, method, data, &response["data"]))
     }
 
@@ -154,6 +186,8 @@ impl RoomsModel {
         let has_consumer = peer.joined && peer.consumers.contains_key(text("consumerId"));
         let only_refuse = |known: bool| if known { None } else { Some(false) };
         match method {
+            // A member keeps to its own protocol.
+            _ if peer.member.is_some() => Some(false),
             "getRouterRtpCapabilities" => Some(true),
             "createWebRtcTransport" | "join" if !data.is_object() => Some(false),
             "createWebRtcTransport" => only_refuse(data["producing"] == true || data["consuming"] == true),
@@ -187,7 +221,7 @@ impl RoomsModel {
             "restartIce" => self.learn_ice(answer, &id("transportId")),
             "closeProducer" => {
                 let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
-                return self.remove_producers(&room_id, [id("producerId")].iter());
+                return self.remove_producers(&room_id, [id("producerId")].iter(), false);
             }
             "pauseProducer" => return self.set_producer_paused(session, &id("producerId"), true),
             "resumeProducer" => return self.set_producer_paused(session, &id("producerId"), false),
@@ -232,7 +266,7 @@ impl RoomsModel {
     }
 
     /// Old credentials stay valid until the new ones are used, and may still be used by datagrams on their way.
-    fn learn_ice(&mut self, parameters: &Value, transport: &str) {
+    pub(super) fn learn_ice(&mut self, parameters: &Value, transport: &str) {
         let text = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
         self.ice.insert(text("usernameFragment"), (text("password"), transport.to_owned()));
     }
@@ -246,13 +280,13 @@ impl RoomsModel {
             peer.receives = receives;
         }
         let room = self.rooms.get(&room_id);
-        room.map(|room| room.tell_joined("newPeer", &peer_id)).unwrap_or_default()
+        room.map(|room| room.tell_joined("newPeer", Some("2:newPeer"), &peer_id)).unwrap_or_default()
     }
 
     fn renamed(&self, session: SessionId) -> Vec<Expected> {
         let Some((room_id, peer_id)) = self.sessions.get(&session) else { return Vec::new() };
         let room = self.rooms.get(room_id);
-        room.map(|room| room.tell_joined("peerDisplayNameChanged", peer_id)).unwrap_or_default()
+        room.map(|room| room.tell_joined("peerDisplayNameChanged", None, peer_id)).unwrap_or_default()
     }
 
     fn produced(&mut self, session: SessionId, data: &Value, answer: &Value) {
@@ -260,6 +294,8 @@ impl RoomsModel {
             transport: data["transportId"].as_str().unwrap_or_default().to_owned(),
             mime_type: mime_type(&data["rtpParameters"]["codecs"][0]),
             paused: false,
+            app_data: data["appData"].clone(),
+            ladder: version_2::ladder_of_layers(&data["rtpParameters"]["encodings"]),
         };
         if let Some(peer) = self.peer_mut(session) {
             peer.producers.insert(answer["id"].as_str().unwrap_or_default().to_owned(), producer);
@@ -269,6 +305,11 @@ impl RoomsModel {
     fn transport_lost(&mut self, now: Instant, id: &str, reason: CloseReason) -> Vec<Expected> {
         let owner = self.peers().find(|peer| peer.transports.contains_key(id)).map(|peer| peer.session);
         let Some(session) = owner else { return Vec::new() };
+        if let Some(told) = self.member_transport_lost(session, id, reason) {
+            let mut expected = self.remove_transport(now, session, id);
+            expected.extend(told);
+            return expected;
+        }
         if reason == CloseReason::DtlsClosed {
             return self.remove_transport(now, session, id);
         }
@@ -289,7 +330,13 @@ impl RoomsModel {
         for (session, offer) in offers {
             let data = &offer["data"];
             let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
-            let (id, producer) = (text("id"), text("producerId"));
+            let (id, named) = (text("id"), text("producerId"));
+            // What the machine calls a producer of version 2 nobody is told before.
+            let producer = if self.producer(&named).is_some() {
+                named
+            } else {
+                self.producer_of(*session, &text("peerId"), &data["appData"]).unwrap_or(named)
+            };
             let entry = Expected::Offer(*session, producer.clone());
             let Some(at) = expected.iter().position(|expected| *expected == entry) else {
                 return Err(Violation::new("an offer of a consumer that is not due", offer.to_string()));
@@ -304,6 +351,8 @@ impl RoomsModel {
                 return Err(Violation::new("an SSRC given out twice", offer.to_string()));
             }
             self.ssrcs.extend(ssrcs.iter().map(|ssrc| (*ssrc, id.clone())));
+            self.flows += 1;
+            let flow = self.flows;
             let Some(peer) = self.peer_mut(*session) else { continue };
             let transport = peer.transports.iter().find(|(_, transport)| transport.consuming);
             let consumer = ConsumerModel {
@@ -315,6 +364,7 @@ impl RoomsModel {
                 paused: true,
                 preferred: (None, None),
                 ssrcs,
+                flow,
             };
             peer.settled.insert(producer);
             peer.offers.insert(offer["id"].as_u64().unwrap_or_default(), id.clone());
@@ -330,6 +380,10 @@ impl RoomsModel {
         };
         let mut surprises = Vec::new();
         for (session, method, data) in &output.notifications {
+            if self.is_of_other_version(*session, method) {
+                let what = format!("{session:?} {method} {data}");
+                return Err(Violation::new("a notification of the other version", what));
+            }
             if OF_QUALITY.contains(&method.as_str()) || self.is_for_watcher(*session, method) {
                 continue;
             }
@@ -337,7 +391,8 @@ impl RoomsModel {
             let Some((name, key)) = known else {
                 return Err(Violation::new("a notification of an unknown kind", method.clone()));
             };
-            let id = data[key].as_str().unwrap_or_default().to_owned();
+            let id = data[key].as_str().map_or_else(|| data[key].to_string(), str::to_owned);
+            let id = if key.is_empty() { String::new() } else { id };
             if !take(&Expected::Notification(*session, name, id)) {
                 surprises.push((*session, method.clone(), data.clone()));
             }
@@ -356,7 +411,9 @@ impl RoomsModel {
 
     fn is_for_watcher(&self, session: SessionId, method: &str) -> bool {
         FOR_WATCHERS.contains(&method)
-            && self.peer(session).is_some_and(|peer| peer.joined && peer.receives.is_none())
+            && self.peer(session).is_some_and(|peer| {
+                peer.joined && peer.receives.is_none() && peer.member.is_none()
+            })
     }
 
     /// Offers that nobody has answered in time are taken back.
@@ -406,7 +463,7 @@ pub(super) fn compare_counts(step: &Step<'_>, server: &Server, model: &RoomsMode
 }
 
 /// What each notification is about.
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 13] = [
     ("mediasoup-version", ""),
     ("newPeer", "id"),
     ("peerClosed", "peerId"),
@@ -414,6 +471,12 @@ const KEYS: [(&str, &str); 7] = [
     ("consumerClosed", "consumerId"),
     ("consumerPaused", "consumerId"),
     ("consumerResumed", "consumerId"),
+    ("2:newPeer", "name"),
+    ("2:peerClosed", "name"),
+    ("2:consumerClosed", "id"),
+    ("2:consumerPaused", "id"),
+    ("2:consumerResumed", "id"),
+    ("2:transportClosed", "id"),
 ];
 
 impl Output {
@@ -455,6 +518,14 @@ impl Output {
             if self.responses.insert((session, id), frame).is_some() {
                 return Err(Violation::new("a request answered twice", text));
             }
+        } else if frame["notification"] == true && method == version_2::NOTIFICATION {
+            let message = frame["data"].clone();
+            let is_fine = message["notification"] == true && message["target"] == "peer";
+            match message["method"].as_str().filter(|_| is_fine) {
+                Some("newConsumer") => self.member_offers.push((session, message)),
+                Some(method) => self.notifications.push((session, format!("2:{method}"), message)),
+                None => return Err(malformed()),
+            }
         } else if frame["notification"] == true {
             self.notifications.push((session, method, frame["data"].clone()));
         } else if frame["request"] == true && method == "newConsumer" {
@@ -466,11 +537,11 @@ impl Output {
     }
 }
 
-fn mime_type(codec: &Value) -> String {
+pub(super) fn mime_type(codec: &Value) -> String {
     codec["mimeType"].as_str().unwrap_or_default().to_ascii_lowercase()
 }
 
-fn ssrcs(encodings: &Value) -> Vec<u32> {
+pub(super) fn ssrcs(encodings: &Value) -> Vec<u32> {
     let encodings = encodings.as_array().into_iter().flatten();
     let each = encodings.flat_map(|encoding| [&encoding["ssrc"], &encoding["rtx"]["ssrc"]]);
     each.filter_map(|ssrc| u32::try_from(ssrc.as_u64()?).ok()).collect()

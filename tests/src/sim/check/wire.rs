@@ -45,8 +45,9 @@ pub struct WireRules {
     proved: BTreeMap<SocketAddr, BTreeSet<String>>,
     /// When the last valid request for each transport was answered.
     consents: BTreeMap<String, Instant>,
-    streams: BTreeMap<u32, Stream>,
-    control_indices: BTreeSet<(u32, [u8; 4])>,
+    /// By the consumer's flow and the SSRC, which in version 2 outlives transports and their keys.
+    streams: BTreeMap<(u64, u32), Stream>,
+    control_indices: BTreeSet<(u64, u32, [u8; 4])>,
 }
 
 /// An RTP stream as it was sent.
@@ -86,7 +87,8 @@ impl WireRules {
         step.done.iter().try_for_each(|done| match done {
             Done::Datagram { remote, bytes } => self.check(step.now, *remote, bytes, &mut request, model),
             Done::Event(Event::TransportClosed { transport_id, reason: CloseReason::ConsentExpired }) => {
-                self.check_expiry(step.now, &transport_id.to_string())
+                let core = transport_id.to_string();
+                self.check_expiry(step.now, model.core_transports.get(&core).unwrap_or(&core))
             }
             _ => Ok(()),
         })?;
@@ -138,18 +140,18 @@ impl WireRules {
         }
         match bytes[0] {
             128..=191 if bytes.len() < 12 => Err(Violation::new("a short packet", format!("{bytes:02x?}"))),
-            128..=191 if (192..=223).contains(&bytes[1]) => self.check_rtcp(bytes),
+            128..=191 if (192..=223).contains(&bytes[1]) => self.check_rtcp(bytes, model),
             128..=191 => self.check_rtp(bytes, model),
             20..=63 => Ok(()),
             first => Err(Violation::new("a datagram of no protocol", format!("{first:#04x} to {remote}"))),
         }
     }
 
-    fn check_rtcp(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+    fn check_rtcp(&mut self, bytes: &[u8], model: &RoomsModel) -> Result<(), Violation> {
         let ssrc = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
         // The index stands at the end in the AEAD profiles (RFC 7714 section 9.2), which all clients here negotiate.
         let index = [0, 1, 2, 3].map(|n| bytes[bytes.len() - 4 + n]);
-        if self.control_indices.insert((ssrc, index)) {
+        if self.control_indices.insert((model.flow_of(ssrc), ssrc, index)) {
             return Ok(());
         }
         Err(Violation::new("an SRTCP index used twice", format!("{index:?} of {ssrc:#x}")))
@@ -159,7 +161,7 @@ impl WireRules {
         let ssrc = u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
         let sequence_number = u16::from_be_bytes([bytes[2], bytes[3]]);
         model.check_media(ssrc)?;
-        let stream = self.streams.entry(ssrc).or_default();
+        let stream = self.streams.entry((model.flow_of(ssrc), ssrc)).or_default();
         let sequence = stream.extend(sequence_number);
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);

@@ -16,8 +16,8 @@ fn securities() -> [Security; 4] {
     [
         dtls(DtlsRole::Client, DtlsVersions::Both),
         dtls(DtlsRole::Server, DtlsVersions::Only12),
-        Security::Agreed { profile: SrtpProfile::AeadAes256Gcm },
-        Security::None,
+        Security::Agreed { role: DtlsRole::Client, profile: SrtpProfile::AeadAes256Gcm },
+        Security::None { role: DtlsRole::Client },
     ]
 }
 
@@ -125,7 +125,7 @@ fn no_misbehaviour_harms_a_neighbour() {
 /// Every kind of lie, from many seeds; keys agreed, for speed.
 #[test]
 fn many_lies_harm_nobody() {
-    let security = Security::Agreed { profile: SrtpProfile::AeadAes128Gcm };
+    let security = Security::Agreed { role: DtlsRole::Client, profile: SrtpProfile::AeadAes128Gcm };
     for seed in 0..6 {
         let (mut scene, mut streams) = call(security, seed);
         for misbehaviour in [Misbehaviour::RtcpLies, Misbehaviour::RtpLies] {

@@ -68,7 +68,7 @@ impl Scene {
     pub(super) fn new(security: Security, seed: u64) -> Self {
         let mut config = config();
         config.dtls_backend = Some(backend(security, seed));
-        if security == Security::None {
+        if matches!(security, Security::None { .. }) {
             config.srtp_crypto = Arc::new(NullCrypto);
         }
         let now = epoch();
@@ -323,7 +323,7 @@ fn backend(security: Security, seed: u64) -> Arc<dyn DtlsBackend> {
             let config = DimplBackendConfig { crypto, rng_seed: Some(seed), ..DimplBackendConfig::default() };
             Arc::new(DimplBackend::new(&certificate, config).unwrap())
         }
-        Security::Agreed { profile } => Arc::new(FixedDtls::new(profile)),
-        Security::None => Arc::new(FixedDtls::new(SrtpProfile::AeadAes128Gcm)),
+        Security::Agreed { profile, .. } => Arc::new(FixedDtls::new(profile)),
+        Security::None { .. } => Arc::new(FixedDtls::new(SrtpProfile::AeadAes128Gcm)),
     }
 }
