@@ -96,8 +96,7 @@ enum Step {
 
 impl DtlsConnection for FixedConnection {
     fn handle_datagram(&mut self, _now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        let Some(peer) = datagram.strip_prefix(&HEADER).and_then(|identity| identity.try_into().ok())
-        else {
+        let Some(peer) = datagram.strip_prefix(&HEADER).and_then(|identity| identity.try_into().ok()) else {
             return Ok(());
         };
         self.step = match (self.step, self.role) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansfu::config::Config;
+use sansfu::ortc::DtlsRole;
 use sansfu::server::ServerConfig;
 use sansfu::srtp::SrtpProfile;
 use sansfu_tests::fixed_dtls::FixedDtls;
@@ -12,7 +13,7 @@ use sansfu_tests::net::{GilbertElliott, LinkConfig, NatConfig, Probability, Tran
 use sansfu_tests::peer::call::{Caller, CallerConfig, Order};
 use sansfu_tests::peer::media::CurrentLayers;
 use sansfu_tests::peer::path::Security;
-use sansfu_tests::peer::publishing::TrackKind;
+use sansfu_tests::peer::publishing::{Generation, TrackKind};
 use sansfu_tests::seeded_crypto::simulation_epoch;
 use sansfu_tests::sim::check::Checker;
 use sansfu_tests::sim::run::CallWorld;
@@ -41,7 +42,7 @@ impl Scene {
         let config = ServerConfig { sfu, ..ServerConfig::default() };
         let start = simulation_epoch();
         let mut world = World::new(1, &config, seed, start, Checker::new(start));
-        let security = Security::Agreed { profile };
+        let security = Security::Agreed { role: DtlsRole::Client, profile };
         for index in 0..=publishers.len() {
             let client = Caller::new(CallerConfig {
                 peer_id: format!("peer-{index}"),
@@ -49,6 +50,7 @@ impl Scene {
                 security,
                 seed: seed + index as u64,
                 lacks: Vec::new(),
+                generation: Generation::Three,
             });
             world.add(
                 client,

@@ -83,7 +83,7 @@ impl Room {
                     "availableBitrate": available_bitrate,
                 });
                 let peer = self.transports.get(transport_id).and_then(|peer_id| self.peers.get(peer_id));
-                if let Some(session) = peer.and_then(|peer| peer.session) {
+                if let Some(session) = peer.and_then(Peer::joined_session) {
                     desk.notify(session, "downlinkBwe", &data);
                 }
             }

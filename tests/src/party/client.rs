@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sansfu::id::{RouterId, TransportId};
 use sansfu::model::WebRtcTransportOptions;
-use sansfu::ortc::{HeaderExtensionUri, RtpParameters};
+use sansfu::ortc::{DtlsRole, HeaderExtensionUri, RtpParameters};
 use sansfu::sfu::Sfu;
 
 use crate::peer::media::congestion::TransportNumbers;
@@ -50,7 +50,7 @@ impl MediaClient {
                 server: sfu_address(),
                 ice: data.ice_parameters,
                 fingerprints: data.dtls_parameters.fingerprints,
-                security: Security::None,
+                security: Security::None { role: DtlsRole::Client },
                 seed,
             },
         );

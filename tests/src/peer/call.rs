@@ -533,9 +533,8 @@ impl Caller {
             |parameters: &RtpParameters| parameters.header_extension_id(HeaderExtensionUri::TransportCc);
         let extension = parameters.as_ref().ok().and_then(extension);
         let paused = data["producerPaused"] == true;
-        let incoming = parameters
-            .ok()
-            .and_then(|parameters| Incoming::new(now, &data["appData"], &parameters, paused));
+        let incoming =
+            parameters.ok().and_then(|parameters| Incoming::new(now, &data["appData"], &parameters, paused));
         let Some(call) = &mut self.call else { return };
         if let (Some(transport), Some(id)) = (&mut call.receiving, extension) {
             let ssrc = self.config.index + 1;

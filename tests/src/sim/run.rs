@@ -229,7 +229,10 @@ fn security(plan: &Plan) -> (Config, Security) {
             Security::Dtls { role: DtlsRole::Client, versions: DtlsVersions::Only13 },
         ),
         SecurityKind::Agreed => (agreed(), Security::Agreed { role: DtlsRole::Client, profile }),
-        SecurityKind::None => (Config { srtp_crypto: Arc::new(NullCrypto), ..agreed() }, Security::None { role: DtlsRole::Client }),
+        SecurityKind::None => (
+            Config { srtp_crypto: Arc::new(NullCrypto), ..agreed() },
+            Security::None { role: DtlsRole::Client },
+        ),
     }
 }
 

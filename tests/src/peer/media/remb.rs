@@ -63,8 +63,7 @@ impl RembGenerator {
         // Without a packet there is nothing to estimate by.
         self.due_at = None;
         let lost = self.expected.saturating_sub(self.received);
-        let estimate_bps =
-            if lost * 10 > self.expected { self.bytes * 8 } else { self.estimate_bps * 3 / 2 };
+        let estimate_bps = if lost * 10 > self.expected { self.bytes * 8 } else { self.estimate_bps * 3 / 2 };
         self.estimate_bps = estimate_bps.clamp(MIN_BPS, MAX_BPS);
         (self.received, self.bytes, self.expected) = (0, 0, 0);
         let ssrcs: Vec<u32> = self.highest.keys().copied().collect();
@@ -97,8 +96,7 @@ mod tests {
         let mut now = Instant::now();
         let mut generator = RembGenerator::new(1);
         assert_eq!(generator.deadline(), None, "nothing has come");
-        let header =
-            RtpHeader { payload_type: 96, marker: false, sequence_number: 0, timestamp: 0, ssrc: 7 };
+        let header = RtpHeader { payload_type: 96, marker: false, sequence_number: 0, timestamp: 0, ssrc: 7 };
         let mut sequence_number = 65_500_u16;
         let mut second = |generator: &mut RembGenerator, step: u16| {
             for _ in 0..50 {

@@ -5,8 +5,8 @@ use sansfu::ortc::HeaderExtensionUri;
 use serde_json::{Value, json};
 
 use super::layers::Layers;
-use super::version_2;
 use super::random::{Random, mix};
+use super::version_2;
 
 /// A codec that tracks are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

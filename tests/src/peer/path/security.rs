@@ -8,9 +8,7 @@ use sansfu::ortc::{DtlsFingerprint, DtlsParameters, DtlsRole};
 use sansfu::srtp::SrtpProfile;
 
 use super::handshake::Handshake;
-use crate::fixed_dtls::{
-    HELLO_INTERVAL, Identity, fingerprint_of, hello, hello_of_nobody, keying_material,
-};
+use crate::fixed_dtls::{HELLO_INTERVAL, Identity, fingerprint_of, hello, hello_of_nobody, keying_material};
 
 /// How a path comes to its keys, and what it does with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,9 +100,7 @@ impl Association {
             Security::Dtls { role, versions } => {
                 Association::Dtls(Box::new(Handshake::new(now, role, versions, fingerprints, seed)))
             }
-            Security::Agreed { role, profile } => {
-                Association::Hello(Hello::new(role, Some(profile), seed))
-            }
+            Security::Agreed { role, profile } => Association::Hello(Hello::new(role, Some(profile), seed)),
             Security::None { role } => Association::Hello(Hello::new(role, None, seed)),
         }
     }

@@ -107,7 +107,9 @@ impl RoomsModel {
                 self.settle(session, id, frame["ok"] == true);
                 Ok(Vec::new())
             }
-            (false, false, _) if frame["notification"] == true && frame["method"] == version_2::NOTIFICATION => {
+            (false, false, _)
+                if frame["notification"] == true && frame["method"] == version_2::NOTIFICATION =>
+            {
                 Ok(self.notified(now, session, &frame["data"]))
             }
             _ => Ok(self.nonsense(now, session, output)),
@@ -411,9 +413,9 @@ impl RoomsModel {
 
     fn is_for_watcher(&self, session: SessionId, method: &str) -> bool {
         FOR_WATCHERS.contains(&method)
-            && self.peer(session).is_some_and(|peer| {
-                peer.joined && peer.receives.is_none() && peer.member.is_none()
-            })
+            && self
+                .peer(session)
+                .is_some_and(|peer| peer.joined && peer.receives.is_none() && peer.member.is_none())
     }
 
     /// Offers that nobody has answered in time are taken back.

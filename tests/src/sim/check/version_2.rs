@@ -129,7 +129,12 @@ impl RoomsModel {
     }
 
     /// The producer of a peer in the room of `session` of which it has said that.
-    pub(super) fn producer_of(&self, session: SessionId, peer_id: &str, app_data: &Value) -> Option<ObjectId> {
+    pub(super) fn producer_of(
+        &self,
+        session: SessionId,
+        peer_id: &str,
+        app_data: &Value,
+    ) -> Option<ObjectId> {
         let (room_id, _) = self.sessions.get(&session)?;
         let producers = &self.rooms.get(room_id)?.peers.get(peer_id)?.producers;
         producers.iter().find(|(_, producer)| producer.app_data == *app_data).map(|(id, _)| id.clone())
@@ -143,7 +148,8 @@ impl RoomsModel {
             (Some("room"), "queryRoom") => Some(true),
             (Some("room"), "join") => {
                 let possible = !peer.joined && peer.transports.is_empty();
-                let is_own = request["peerName"] == *peer_id && request["rtpCapabilities"]["codecs"].is_array();
+                let is_own =
+                    request["peerName"] == *peer_id && request["rtpCapabilities"]["codecs"].is_array();
                 match (possible, is_own) {
                     (true, true) => Some(true),
                     (true, false) => None,
@@ -366,7 +372,8 @@ impl RoomsModel {
             paused_by_client: paused,
             paused,
             preferred: (
-                self.layer_for(&producer, request["preferredProfile"].as_str().unwrap_or("default")).flatten(),
+                self.layer_for(&producer, request["preferredProfile"].as_str().unwrap_or("default"))
+                    .flatten(),
                 None,
             ),
             producer,

@@ -21,7 +21,8 @@ fn handshakes() -> Vec<Security> {
 fn securities() -> Vec<Security> {
     let profiles = [SrtpProfile::Aes128CmSha1_80, SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm];
     let agreed = profiles.map(|profile| Security::Agreed { role: DtlsRole::Client, profile });
-    let of_clients = [handshakes(), agreed.to_vec(), vec![Security::None { role: DtlsRole::Client }]].concat();
+    let of_clients =
+        [handshakes(), agreed.to_vec(), vec![Security::None { role: DtlsRole::Client }]].concat();
     let of_servers = [agreed[2].as_server(), of_clients[of_clients.len() - 1].as_server()];
     [of_clients, of_servers.to_vec()].concat()
 }
