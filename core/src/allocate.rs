@@ -20,6 +20,8 @@ pub struct Demand {
     pub rates_bps: Vec<u64>,
     /// The step that it has; `None`: nothing.
     pub current: Option<usize>,
+    /// How many of the steps, from the first, it may be given now.
+    pub allowed: usize,
 }
 
 /// Shares `available_bps` among the demands, which are in the order of their age: the step for each, `None` where not even the
@@ -49,6 +51,9 @@ impl Demand {
     /// The next step, if it fits.
     fn climb(&self, share: Option<usize>, left_bps: i64, available_bps: u64) -> Option<usize> {
         let next = share.map_or(0, |step| step + 1);
+        if next >= self.allowed {
+            return None;
+        }
         let rate_bps = *self.rates_bps.get(next)?;
         let is_held = self.current.is_some_and(|current| next <= current);
         // The overdraft is for what is held.
@@ -68,7 +73,8 @@ mod tests {
     use super::*;
 
     fn demand(priority: u8, rates_kbps: &[u64], current: Option<usize>) -> Demand {
-        Demand { priority, rates_bps: rates_kbps.iter().map(|rate| rate * 1_000).collect(), current }
+        let rates_bps = rates_kbps.iter().map(|rate| rate * 1_000).collect();
+        Demand { priority, rates_bps, current, allowed: rates_kbps.len() }
     }
 
     #[test]
@@ -99,6 +105,12 @@ mod tests {
         }
         assert_eq!(allocate(940_000, &on(2)), [Some(1)]);
         assert_eq!(allocate(1_160_000, &on(1)), [Some(2)]);
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_not_given() {
+        let held = Demand { allowed: 2, ..demand(1, &[100, 300, 900], Some(1)) };
+        assert_eq!(allocate(10_000_000, &[held]), [Some(1)]);
     }
 
     #[test]

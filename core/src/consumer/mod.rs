@@ -2,6 +2,7 @@
 //!
 //! It keeps no packets. It decides which of the producer's packets go out and under which numbers; the payloads stay in the
 //! producer's storage.
+mod climb;
 mod layout;
 mod pictures;
 mod resend;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use climb::ClimbHold;
 pub use layout::HeaderLayout;
 pub use selection::{Selected, Selection};
 
@@ -61,8 +63,8 @@ pub struct Consumer {
     pub priority: u8,
     /// Which layers it sends.
     pub selection: Selection,
-    /// When it may be given a higher spatial layer again after it had to come down.
-    pub climbs_from: Option<Instant>,
+    /// Whether it may climb to higher spatial layers.
+    pub climb: ClimbHold,
     /// The application's.
     pub app_data: Value,
     /// The header extensions that its packets get.
@@ -154,8 +156,8 @@ impl Consumer {
             paused: params.paused,
             producer_paused: producer.paused,
             priority: 1,
-            climbs_from: None,
             selection: selection(params.r#type, &parameters, params.preferred_layers),
+            climb: ClimbHold::default(),
             app_data: params.app_data,
             layout: HeaderLayout::new(&parameters),
             sequence: SequenceMap::new(stream.first_out()),

@@ -1,5 +1,5 @@
 //! The bandwidth towards the clients: feedback, sharing out, pacing, probes.
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::layers::{ladder, report_layers};
 use super::{Context, Router};
@@ -13,9 +13,6 @@ use crate::transport::PacedPacket;
 
 /// Where no limit is known: more than any sum of streams.
 const PLENTY_BPS: u64 = 1_000_000_000_000;
-
-/// So long after it had to come down a consumer stays on its spatial layer: each change of it costs a keyframe and is seen.
-const HOLD: Duration = Duration::from_secs(4);
 
 /// A transport's consumers that can be given more or less.
 struct Ladders {
@@ -97,20 +94,24 @@ impl Router {
             transport.bandwidth.on_allocated(ctx.now, wanted_bps, !ladders.demands.is_empty());
             transport.wake_for_bandwidth(ctx.now, ctx.out);
         }
-        for ((consumer, steps), share) in ladders.consumers.into_iter().zip(shares) {
-            self.give(consumer, share.and_then(|step| steps.get(step).copied()), ctx);
+        for (((consumer, steps), demand), share) in
+            ladders.consumers.into_iter().zip(ladders.demands).zip(shares)
+        {
+            let layers = |step: Option<usize>| step.and_then(|step| steps.get(step).copied());
+            let spatial = |step| layers(step).map_or(0, |layers| layers.spatial_layer);
+            if spatial(share) < spatial(demand.current)
+                && let Some(consumer) = self.consumers.get_mut(consumer)
+            {
+                consumer.climb.on_pushed_down(ctx.now);
+            }
+            self.give(consumer, layers(share), ctx);
         }
     }
 
     fn give(&mut self, own: Id<tag::Consumer>, layers: Option<ConsumerLayers>, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(own) else { return };
-        let before = consumer.selection.target_layers();
-        if before == layers {
+        if consumer.selection.target_layers() == layers {
             return;
-        }
-        let spatial = |layers: Option<ConsumerLayers>| layers.map(|layers| layers.spatial_layer);
-        if spatial(layers) < spatial(before) {
-            consumer.climbs_from = Some(ctx.now + HOLD);
         }
         consumer.selection.set_target(layers);
         report_layers(consumer, ctx);
@@ -129,15 +130,17 @@ impl Router {
                 ladders.fixed_bps += consumer.stream.bitrate_bps(now);
                 continue;
             }
-            let mut steps = ladder(consumer, producer, limited, now);
+            let steps = ladder(consumer, producer, limited, now);
             let target = consumer.selection.target_layers();
-            if limited && consumer.climbs_from.is_some_and(|at| now < at) {
-                let held = target.map_or(0, |target| target.spatial_layer);
-                steps.retain(|(layers, _)| layers.spatial_layer <= held);
-            }
             let current = steps.iter().position(|(layers, _)| Some(*layers) == target);
+            let highest = current.or(Some(0)).and_then(|step| steps.get(step));
+            let highest = highest.filter(|_| limited && consumer.climb.is_held(now));
+            let may_have = |step: &&(ConsumerLayers, u64)| {
+                highest.is_none_or(|(highest, _)| step.0.spatial_layer <= highest.spatial_layer)
+            };
+            let allowed = steps.iter().take_while(may_have).count();
             let (layers, rates_bps) = steps.into_iter().unzip();
-            ladders.demands.push(Demand { priority: consumer.priority, rates_bps, current });
+            ladders.demands.push(Demand { priority: consumer.priority, rates_bps, current, allowed });
             ladders.consumers.push((*own, layers));
         }
         ladders

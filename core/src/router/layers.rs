@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::{Context, Router};
 use crate::arena::Id;
-use crate::consumer::{Consumer, Selected};
+use crate::consumer::{ClimbHold, Consumer, Selected};
 use crate::error::RequestError;
 use crate::event::{ConsumerLayers, Event};
 use crate::id::{ConsumerId, tag};
@@ -19,7 +19,7 @@ impl Router {
     ) -> Result<(), RequestError> {
         let consumer = self.consumer_mut(id)?;
         consumer.selection.prefer(layers);
-        consumer.climbs_from = None;
+        consumer.climb = ClimbHold::default();
         self.choose_layers(id.own, ctx);
         Ok(())
     }

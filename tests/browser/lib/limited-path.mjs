@@ -9,6 +9,8 @@ import { EXECUTABLE } from './browser.mjs';
 
 /** How long a packet waits in the queue at most: longer ones are dropped at its end. */
 const QUEUE_MS = 300;
+/** More than any test sends. */
+const WIDE_KBPS = 100_000;
 
 export class LimitedPath {
   /** This side's address on the link. */
@@ -32,7 +34,6 @@ export class LimitedPath {
       run('ip', '-n', made.#space, 'address', 'add', `198.18.${third}.${fourth + 2}/30`, 'dev', 'eth0');
       run('ip', 'link', 'set', made.#device, 'up');
       for (const device of ['lo', 'eth0']) run('ip', '-n', made.#space, 'link', 'set', device, 'up');
-      made.limit(10_000);
       made.unlimit();
     } catch (error) {
       await made.close();
@@ -47,13 +48,14 @@ export class LimitedPath {
 
   /** Lets so much through, towards the browser. */
   limit(rate_kbps) {
-    const bucket = ['rate', `${rate_kbps}kbit`, 'burst', '3000', 'latency', `${QUEUE_MS}ms`];
+    // Two packets, or what the rate makes of a tick of 4 ms.
+    const bucket = ['rate', `${rate_kbps}kbit`, 'burst', String(Math.max(3000, rate_kbps / 2)), 'latency', `${QUEUE_MS}ms`];
     run('tc', 'qdisc', 'replace', 'dev', this.#device, 'root', 'tbf', ...bucket);
   }
 
   /** Lets everything through. */
   unlimit() {
-    run('tc', 'qdisc', 'del', 'dev', this.#device, 'root');
+    this.limit(WIDE_KBPS);
   }
 
   /** Leaves nothing behind; the link goes with the namespace. */
