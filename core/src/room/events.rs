@@ -82,6 +82,7 @@ impl Room {
                     "effectiveDesiredBitrate": effective_desired_bitrate,
                     "availableBitrate": available_bitrate,
                 });
+                // Version 2 has nothing of the kind.
                 let peer = self.transports.get(transport_id).and_then(|peer_id| self.peers.get(peer_id));
                 if let Some(session) = peer.and_then(Peer::joined_session) {
                     desk.notify(session, "downlinkBwe", &data);

@@ -264,3 +264,94 @@ fn consent_lasts_as_long_as_it_should() {
     let [closed, ..] = consequences();
     Court::new().fine(&Said::Time, &[closed, lost(CloseReason::DtlsClosed)]);
 }
+
+const CAROL: SessionId = SessionId(3);
+
+fn to_member(method: &str, members: &Value) -> Done {
+    let mut data = json!({ "method": method, "target": "peer", "notification": true });
+    for (name, value) in members.as_object().into_iter().flatten() {
+        data[name] = value.clone();
+    }
+    notification(CAROL, "mediasoup-notification", &data)
+}
+
+fn ask_as_member(id: u64, message: &Value) -> Said {
+    request(CAROL, id, "mediasoup-request", message)
+}
+
+/// Carol joins by the mediasoup protocol: what she asks, and what follows from it.
+fn join_as_member(consumers: &Value) -> (Said, Vec<Done>) {
+    let join = json!({
+        "method": "join", "target": "room", "peerName": "carol",
+        "rtpCapabilities": { "codecs": [{ "mimeType": "video/VP8" }] },
+    });
+    let peers = json!([{ "name": "alice", "consumers": consumers }, { "name": "bob", "consumers": [] }]);
+    let new_peer = |session| notification(session, "newPeer", &json!({ "id": "carol" }));
+    let done = vec![answer(CAROL, 2, &json!({ "peers": peers })), new_peer(ALICE), new_peer(BOB)];
+    (ask_as_member(2, &join), done)
+}
+
+/// Carol is in the room, with a consumer that is not enabled.
+fn court_with_a_member() -> Court {
+    let mut court = Court::new();
+    let version = notification(CAROL, "mediasoup-version", &json!({}));
+    court.fine(&Said::Opened(CAROL, "carol".to_owned()), &[version]);
+    let consumer = json!({
+        "id": 7, "paused": false, "peerName": "alice", "appData": { "sound": true },
+        "rtpParameters": { "encodings": [{ "ssrc": SSRC + 2 }] },
+    });
+    let (join, done) = join_as_member(&json!([consumer]));
+    court.fine(&join, &done);
+    court
+}
+
+fn enable(court: &mut Court) {
+    let transport = json!({ "iceParameters": { "usernameFragment": "carol's", "password": "y" } });
+    let create = json!({ "method": "createTransport", "target": "peer", "id": 20, "direction": "recv" });
+    court.fine(&ask_as_member(3, &create), &[answer(CAROL, 3, &transport)]);
+    let enable = json!({ "method": "enableConsumer", "target": "peer", "id": 7, "transportId": 20 });
+    court.fine(&ask_as_member(4, &enable), &[answer(CAROL, 4, &json!({ "paused": false }))]);
+}
+
+#[test]
+fn a_member_has_a_consumer_for_all_that_the_others_produce() {
+    let mut court = Court::new();
+    let version = notification(CAROL, "mediasoup-version", &json!({}));
+    court.fine(&Said::Opened(CAROL, "carol".to_owned()), &[version]);
+    let (join, done) = join_as_member(&json!([]));
+    court.breaks("something was not said", &join, &done);
+    let stranger = json!({ "id": 7, "paused": false, "peerName": "alice", "appData": {} });
+    let told = to_member("newConsumer", &stranger);
+    court_with_a_member().breaks("an offer of a consumer that is not due", &Said::Time, &[told]);
+}
+
+#[test]
+fn a_member_is_told_in_its_dialect_and_only_of_what_is_enabled() {
+    let done = answer(ALICE, 9, &json!({}));
+    let paused = notification(BOB, "consumerPaused", &json!({ "consumerId": "c" }));
+    let of_member = to_member("consumerPaused", &json!({ "id": 7 }));
+    court_with_a_member().fine(&pause(ALICE, 9, "Producer"), &[done.clone(), paused.clone()]);
+    let mut court = court_with_a_member();
+    enable(&mut court);
+    court.fine(&pause(ALICE, 9, "Producer"), &[done.clone(), paused.clone(), of_member]);
+    let mut court = court_with_a_member();
+    enable(&mut court);
+    court.breaks("something was not said", &pause(ALICE, 9, "Producer"), &[done, paused]);
+    let bandwidth = notification(CAROL, "downlinkBwe", &json!({}));
+    court_with_a_member().breaks("a notification of the other version", &Said::Time, &[bandwidth]);
+}
+
+#[test]
+fn of_a_peer_that_goes_a_member_hears_once() {
+    let closed = notification(BOB, "consumerClosed", &json!({ "consumerId": "c" }));
+    let gone = notification(BOB, "peerClosed", &json!({ "peerId": "alice" }));
+    let of_member = to_member("peerClosed", &json!({ "name": "alice" }));
+    let mut done = vec![closed, gone, of_member];
+    court_with_a_member().fine(&Said::Closed(ALICE), &done);
+    done.push(to_member("consumerClosed", &json!({ "id": 7 })));
+    court_with_a_member().breaks("something was said that is not so", &Said::Closed(ALICE), &done);
+    let close = request(ALICE, 9, "closeProducer", &json!({ "producerId": "p" }));
+    let closed = notification(BOB, "consumerClosed", &json!({ "consumerId": "c" }));
+    let done = [answer(ALICE, 9, &json!({})), closed, to_member("consumerClosed", &json!({ "id": 7 }))];
+    court_with_a_member().fine(&close, &done);
+}
