@@ -122,6 +122,8 @@ fn expected_layers(consumer: &ConsumerModel, outgoing: &Outgoing) -> Option<Curr
     let layers = track.encodings[usize::from(encoding)].layers;
     let is_simulcast = track.encodings.len() > 1;
     let spatial = if is_simulcast { u8::MAX } else { spatial };
+    // Version 2 does not say that there are any: all of them are sent.
+    let temporal = if track.of_version_2 { u8::MAX } else { temporal };
     Some(CurrentLayers {
         encoding,
         spatial_id: spatial.min(layers.spatial - 1),
