@@ -110,11 +110,11 @@ impl Router {
 
     fn give(&mut self, own: Id<tag::Consumer>, layers: Option<ConsumerLayers>, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(own) else { return };
-        if consumer.selection.target_layers() == layers {
-            return;
+        if consumer.selection.target_layers() != layers {
+            consumer.selection.set_target(layers);
+            report_layers(consumer, ctx);
         }
-        consumer.selection.set_target(layers);
-        report_layers(consumer, ctx);
+        // Also where nothing has changed: the keyframe that was asked for may have come in a way that it could not be used.
         self.request_keyframe_if_needed(own, ctx);
     }
 

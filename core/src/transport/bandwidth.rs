@@ -284,7 +284,7 @@ impl OutgoingBandwidth {
         self.wanted_bps = wanted_bps;
         self.estimator.set_wanted(now, wanted_bps + wanted_bps * SPARE_PERCENT / 100);
         self.allocated = Some((now, self.estimate_bps()));
-        self.allocate_at = (again && self.feedback.is_some()).then(|| now + ALLOCATION_INTERVAL);
+        self.allocate_at = again.then(|| now + ALLOCATION_INTERVAL);
     }
 
     /// What is to be told of the estimate now.
