@@ -38,7 +38,7 @@ const PROBE_CANDIDATES: u64 = 8;
 const MAX_CATCH_UP_PACKETS: u64 = 64;
 
 /// And how far the keyframe may lie behind what was sent last, in capture time.
-const MAX_CATCH_UP: Duration = Duration::from_millis(500);
+const MAX_CATCH_UP: Duration = Duration::from_millis(100);
 
 /// A media sink of a router.
 #[derive(Debug)]
@@ -442,7 +442,8 @@ impl Consumer {
         let newest =
             producer.encodings.get(usize::from(packet.encoding)).and_then(|stream| stream.store.highest());
         newest.unwrap_or(0).saturating_sub(packet.meta.ext_seq) > MAX_CATCH_UP_PACKETS
-            || aligned.is_some_and(|aligned| self.timestamps.lag(aligned) > MAX_CATCH_UP)
+            || self.timestamps.lag(packet.encoding, packet.meta.timestamp, aligned, packet.meta.received_at)
+                > MAX_CATCH_UP
     }
 
     fn closes_picture_ids(&self, stored_payload_type: u8) -> bool {

@@ -56,18 +56,12 @@ impl TimestampMap {
         aligned: Option<u32>,
         received_at: Instant,
     ) -> u32 {
-        let Some((last, last_at)) = self.last else { return self.offset };
+        let Some((last, _)) = self.last else { return self.offset };
         let own = self.offset.wrapping_sub(self.step);
         self.forget(from);
         // Full: the one more is aligned anew when it comes back.
         let _ = self.known.push((from, own));
-        let continued = aligned.map(|aligned| aligned.wrapping_add(own));
-        let near = continued.filter(|continued| self.is_near(*continued, last, last_at, received_at));
-        let told = near.unwrap_or_else(|| self.expected(last, last_at, received_at));
-        let known = self.known.iter().find(|(source, _)| *source == to);
-        let known = known.map(|(_, offset)| timestamp.wrapping_add(*offset));
-        let tolerance = if near.is_some() { self.clock_rate / 50 } else { self.long() };
-        let exact = known.filter(|known| distance(*known, told) <= tolerance).unwrap_or(told);
+        let exact = self.exact(to, timestamp, aligned, received_at).unwrap_or(last);
         // A picture that was captured before the last one sent must not go backwards.
         self.step =
             if is_newer_timestamp(exact, last) { 0 } else { last.wrapping_add(1).wrapping_sub(exact) };
@@ -90,16 +84,30 @@ impl TimestampMap {
         output
     }
 
-    /// How far a timestamp of the current source lies behind the newest that was sent.
-    pub fn lag(&self, timestamp: u32) -> Duration {
-        let output = timestamp.wrapping_add(self.offset).wrapping_sub(self.step);
-        let behind = self.last.map_or(0, |(last, _)| last.wrapping_sub(output) as i32).max(0);
-        Duration::from_secs_f64(f64::from(behind) / f64::from(self.clock_rate.max(1)))
+    /// How far the first packet of another source would lie behind the newest that was sent ([`Self::switch`]).
+    pub fn lag(&self, to: u8, timestamp: u32, aligned: Option<u32>, received_at: Instant) -> Duration {
+        let exact = self.exact(to, timestamp, aligned, received_at);
+        let behind = self.last.zip(exact).map_or(0, |((last, _), exact)| last.wrapping_sub(exact) as i32);
+        Duration::from_secs_f64(f64::from(behind.max(0)) / f64::from(self.clock_rate.max(1)))
     }
 
     /// What is added to the timestamps of the current source.
     pub fn offset(&self) -> u32 {
         self.offset
+    }
+
+    /// The output of the first packet of another source, as its capture time wants it; `None` before anything was sent.
+    fn exact(&self, to: u8, timestamp: u32, aligned: Option<u32>, received_at: Instant) -> Option<u32> {
+        let (last, last_at) = self.last?;
+        let own = self.offset.wrapping_sub(self.step);
+        let continued = aligned.map(|aligned| aligned.wrapping_add(own));
+        let near = continued.filter(|continued| self.is_near(*continued, last, last_at, received_at));
+        let told = near.unwrap_or_else(|| self.expected(last, last_at, received_at));
+        let known = self.known.iter().find(|(source, _)| *source == to);
+        let known = known.map(|(_, offset)| timestamp.wrapping_add(*offset));
+        // Without reports the time of arrival is all there is.
+        let tolerance = if near.is_some() { self.clock_rate / 50 } else { self.long() };
+        Some(known.filter(|known| distance(*known, told) <= tolerance).unwrap_or(told))
     }
 
     fn passed(&self, since: Instant, until: Instant) -> u32 {

@@ -3,8 +3,8 @@ use super::{FrameId, Packet, Violation};
 use crate::peer::media::frame::{Marks, PictureNumbers};
 use crate::peer::media::track::{Codec, TrackSpec};
 
-/// A millisecond of video.
-const MAX_PUSH: u32 = 90;
+/// A hundred milliseconds of video, and one for rounding.
+const MAX_PUSH: u32 = 9_090;
 
 /// Judges packets in the order of their sequence numbers.
 #[derive(Debug)]
