@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::SessionId;
 use super::desk::{Desk, Turn};
+use super::mediasoup::Reported;
 use super::members::Room;
 use super::peer::Peer;
 use crate::event::{CloseReason, ConsumerLayers, Event};
@@ -115,6 +116,7 @@ impl Room {
         if let Some(session) = session.filter(|_| reason != CloseReason::DtlsClosed)
             && let Some(own) = self.member_transport_lost(id)
         {
+            desk.reports.stop(session, Reported::Transport(own));
             desk.notify_member(session, "transportClosed", json!({ "id": own }));
             self.forget_transport(desk, id);
             return None;

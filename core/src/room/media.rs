@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::SessionId;
 use super::desk::{Desk, Turn};
+use super::mediasoup::Reported;
 use super::members::Room;
 use super::peer::{OwnConsumer, OwnProducer};
 use crate::error::RequestErrorKind;
@@ -33,8 +34,9 @@ impl Room {
         self.remove_sinks(desk, &peer_id, id);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.producers.retain(|producer| producer.id != id);
-            if let Some(member) = &mut peer.member {
-                member.forget_source(id);
+            let own = peer.member.as_mut().and_then(|member| member.forget_source(id));
+            if let (Some(own), Some(session)) = (own, peer.session) {
+                desk.reports.stop(session, Reported::Producer(own));
             }
         }
         for peer in self.peers.values_mut() {
@@ -73,8 +75,9 @@ impl Room {
         let peer_id = self.transports.remove(&id)?;
         let peer = self.peers.get_mut(&peer_id)?;
         peer.transports.remove(&id);
-        if let Some(member) = &mut peer.member {
-            member.forget_transport(id);
+        let own = peer.member.as_mut().and_then(|member| member.forget_transport(id));
+        if let (Some(own), Some(session)) = (own, peer.session) {
+            desk.reports.stop(session, Reported::Transport(own));
         }
         if peer.whip == Some(id) {
             peer.whip = None;

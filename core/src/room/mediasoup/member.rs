@@ -90,16 +90,19 @@ impl Sink {
 }
 
 impl Member {
-    /// Forgets a transport that is gone. What was enabled on it can be enabled again on another one.
+    /// Forgets a transport that is gone. What was enabled on it can be enabled again on another one. Returns what the client has
+    /// called it.
     pub(in crate::room) fn forget_transport(&mut self, id: TransportId) -> Option<u32> {
         let own = self.transports.iter().find(|(_, transport)| **transport == id).map(|(own, _)| *own)?;
         self.transports.remove(&own);
         Some(own)
     }
 
-    /// Forgets a producer that is gone.
-    pub(in crate::room) fn forget_source(&mut self, id: ProducerId) {
-        self.sources.retain(|_, source| source.id != id);
+    /// Forgets a producer that is gone. Returns what the client has called it.
+    pub(in crate::room) fn forget_source(&mut self, id: ProducerId) -> Option<u32> {
+        let own = self.sources.iter().find(|(_, source)| source.id == id).map(|(own, _)| *own)?;
+        self.sources.remove(&own);
+        Some(own)
     }
 
     /// Takes note that a consumer is gone with its transport.

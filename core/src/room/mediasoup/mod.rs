@@ -37,7 +37,7 @@ use serde_json::Value;
 pub use action::Action;
 pub use error::{ErrorName, MediasoupError};
 pub(super) use member::Member;
-pub(super) use message::notification;
+pub(super) use message::{Reported, notification};
 pub use profile::Profile;
 pub(super) use reports::Reports;
 

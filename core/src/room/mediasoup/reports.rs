@@ -24,7 +24,7 @@ impl Reports {
     }
 
     /// No more of those.
-    pub(super) fn stop(&mut self, session: SessionId, of: Reported) {
+    pub(in crate::room) fn stop(&mut self, session: SessionId, of: Reported) {
         if let Some((at, _)) = self.asked.remove(&(session, of)) {
             self.due.remove(&(at, session, of));
         }

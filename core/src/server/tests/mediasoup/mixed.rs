@@ -212,6 +212,27 @@ fn statistics_come_at_once_and_then_in_time_but_not_while_paused() {
 }
 
 #[test]
+fn statistics_end_with_what_they_are_of() {
+    let mut world = World::new();
+    let (a, _) = v2_producing(&mut world, "a");
+    let never = u64::from(u32::MAX);
+    for (method, id) in [("enableTransportStats", 10), ("enableProducerStats", 11)] {
+        world.tell(a, &notice(method, json!({ "id": id, "interval": never })));
+    }
+    assert!(world.deadline.at.is_some(), "in weeks");
+    world.tell(a, &notice("closeProducer", json!({ "id": 11 })));
+    world.tell(a, &notice("closeTransport", json!({ "id": 10 })));
+    assert_eq!(world.deadline.at, None, "nothing is left to report on");
+    // As often as a client likes, each under another id.
+    for id in 100..110 {
+        world.create_transport(a, id, "recv");
+        world.tell(a, &notice("enableTransportStats", json!({ "id": id, "interval": never })));
+        world.tell(a, &notice("closeTransport", json!({ "id": id })));
+        assert_eq!(world.deadline.at, None);
+    }
+}
+
+#[test]
 fn an_application_carries_the_messages_itself() {
     let mut world = World::new();
     let new = world.join("r", "new");
