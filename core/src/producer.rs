@@ -20,6 +20,10 @@ use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, Pac
 use crate::wire::codec::Codec;
 use crate::wire::rtp::RtpView;
 
+/// Packets read anew when what they are read by has come late, at most: the rest of a keyframe. Without a bound each packet of
+/// a hostile sender could cost as much as all that are stored.
+const MAX_REREAD_PACKETS: u64 = 256;
+
 /// A media source of a router.
 #[derive(Debug)]
 pub struct Producer {
@@ -347,7 +351,7 @@ impl ProducerEncoding {
         if store.highest() == Some(meta.ext_seq) || !frames.has_structure_since(meta.ext_seq) {
             return;
         }
-        store.reread_behind(meta.ext_seq, |stored| {
+        store.reread_behind(meta.ext_seq, MAX_REREAD_PACKETS, |stored| {
             let StoredPacket { meta, dependency_descriptor, payload } = *stored;
             frames.read(meta.ext_seq, meta.marker, payload, dependency_descriptor)
         });

@@ -28,6 +28,7 @@ pub struct HeaderLayout {
     dependency_descriptor: u8,
     /// Some id is above 14, so that only the two-byte form can carry it (RFC 8285 section 4.2).
     two_byte: bool,
+    overhead_bytes: usize,
 }
 
 impl HeaderLayout {
@@ -36,7 +37,7 @@ impl HeaderLayout {
         let id = |uri| parameters.header_extension_id(uri).unwrap_or(0);
         let mid = parameters.mid.as_deref().unwrap_or_default();
         let mid_value = BoundedVec::from_slice(mid.as_bytes()).unwrap_or_default();
-        HeaderLayout {
+        let mut layout = HeaderLayout {
             mid: if mid_value.is_empty() { 0 } else { id(HeaderExtensionUri::Mid) },
             mid_value,
             abs_send_time: id(HeaderExtensionUri::AbsSendTime),
@@ -48,7 +49,10 @@ impl HeaderLayout {
             absolute_capture_time: id(HeaderExtensionUri::AbsCaptureTime),
             dependency_descriptor: id(HeaderExtensionUri::DependencyDescriptor),
             two_byte: parameters.header_extensions.iter().any(|extension| extension.id > 14),
-        }
+            overhead_bytes: 0,
+        };
+        layout.overhead_bytes = layout.reckon_overhead();
+        layout
     }
 
     /// Whether packets carry a transport-wide sequence number.
@@ -59,13 +63,7 @@ impl HeaderLayout {
     /// What a packet has around its payload, in bytes, about: the header with the extensions that every packet has, and the
     /// authentication tag.
     pub fn overhead_bytes(&self) -> usize {
-        const HEADER_AND_TAG: usize = 12 + 4 + 16;
-        let extension =
-            |id: u8, bytes: usize| if id == 0 { 0 } else { 1 + usize::from(self.two_byte) + bytes };
-        let extensions = extension(self.mid, self.mid_value.len())
-            + extension(self.abs_send_time, 3)
-            + extension(self.transport_sequence, 2);
-        HEADER_AND_TAG + extensions.next_multiple_of(4)
+        self.overhead_bytes
     }
 
     /// Appends a packet of nothing but padding in the clear; returns the length of the header.
@@ -111,6 +109,16 @@ impl HeaderLayout {
             (self.transport_sequence, &number[..]),
         ];
         own.into_iter().filter(|(id, _)| *id != 0).for_each(|(id, value)| push(id, value));
+    }
+
+    fn reckon_overhead(&self) -> usize {
+        const HEADER_AND_TAG: usize = 12 + 4 + 16;
+        let extension =
+            |id: u8, bytes: usize| if id == 0 { 0 } else { 1 + usize::from(self.two_byte) + bytes };
+        let extensions = extension(self.mid, self.mid_value.len())
+            + extension(self.abs_send_time, 3)
+            + extension(self.transport_sequence, 2);
+        HEADER_AND_TAG + extensions.next_multiple_of(4)
     }
 
     fn write_extensions(

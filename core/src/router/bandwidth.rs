@@ -47,7 +47,7 @@ impl Router {
     pub(super) fn on_bandwidth_feedback(&mut self, id: TransportId, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(id.own) else { return };
         transport.bandwidth.on_told();
-        transport.bandwidth.note_change(ctx.now, false);
+        transport.bandwidth.note_change(ctx.now);
         self.see_to_bandwidth(id, ctx);
     }
 
@@ -55,7 +55,7 @@ impl Router {
     pub(super) fn see_to_bandwidth(&mut self, id: TransportId, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(id.own) else { return };
         transport.bandwidth.estimator.handle_timeout(ctx.now);
-        transport.bandwidth.note_change(ctx.now, false);
+        transport.bandwidth.note_change(ctx.now);
         if transport.bandwidth.is_allocation_due(ctx.now) {
             self.share_bandwidth(id.own, ctx);
         }

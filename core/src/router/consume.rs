@@ -67,7 +67,6 @@ impl Router {
             }
         }
         self.choose_layers(own, ctx);
-        self.request_keyframe_if_needed(own, ctx);
         Ok(ConsumerId { router: self.id, own })
     }
 

@@ -168,9 +168,14 @@ impl PacketStore {
         })
     }
 
-    /// Reads anew what the packets behind this one are to the layers of the stream.
-    pub fn reread_behind(&mut self, ext_seq: u64, mut read: impl FnMut(&StoredPacket<'_>) -> FrameInfo) {
-        for behind in ext_seq + 1..=self.highest.unwrap_or(0) {
+    /// Reads anew what the packets behind this one, `max_packets` at most, are to the layers of the stream.
+    pub fn reread_behind(
+        &mut self,
+        ext_seq: u64,
+        max_packets: u64,
+        mut read: impl FnMut(&StoredPacket<'_>) -> FrameInfo,
+    ) {
+        for behind in ext_seq + 1..=self.highest.unwrap_or(0).min(ext_seq + max_packets) {
             let Some(frame) = self.get(behind).map(|stored| read(&stored)) else { continue };
             let index = self.index(behind);
             if let Some(meta) = self.slots.get_mut(index).and_then(|slot| slot.meta.as_mut()) {

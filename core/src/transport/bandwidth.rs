@@ -157,11 +157,6 @@ impl OutgoingBandwidth {
         self.limits.start_bps.max(self.limits.min_bps).min(most)
     }
 
-    /// How the client tells of it.
-    pub fn feedback(&self) -> Option<BandwidthFeedback> {
-        self.feedback
-    }
-
     /// Whether a packet leaves at once; else it has to wait ([`Self::wait`]).
     pub fn may_send(&mut self, now: Instant, bytes: usize) -> bool {
         if self.feedback.is_none() || !self.has_told {
@@ -254,20 +249,20 @@ impl OutgoingBandwidth {
         }
     }
 
-    /// Padding to send now.
+    /// Padding to send now. Only who tells when each packet came can tell what became of it.
     pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
-        self.feedback.and_then(|_| self.estimator.poll_probe(now))
+        if self.feedback != Some(BandwidthFeedback::TransportWide) {
+            return None;
+        }
+        self.estimator.poll_probe(now)
     }
 
-    /// The estimate may have changed, or (`asked`) the consumers have: sees to it that it is shared out anew.
-    pub fn note_change(&mut self, now: Instant, asked: bool) {
-        let earliest = match self.allocated {
-            Some((at, _)) if !asked => at + MIN_ALLOCATION_INTERVAL,
-            _ => now,
-        };
+    /// The estimate may have changed: if so, sees to it that it is shared out anew.
+    pub fn note_change(&mut self, now: Instant) {
+        let earliest = self.allocated.map_or(now, |(at, _)| at + MIN_ALLOCATION_INTERVAL);
         let (estimate_bps, shared_bps) = (self.estimate_bps(), self.allocated.map_or(0, |(_, bps)| bps));
         let is_notable = estimate_bps.abs_diff(shared_bps) * 100 > shared_bps * NOTABLE_PERCENT;
-        if asked || is_notable {
+        if is_notable {
             let at = earliest.max(now);
             self.allocate_at = Some(self.allocate_at.map_or(at, |before| before.min(at)));
         }
@@ -306,7 +301,8 @@ impl OutgoingBandwidth {
 
     /// When to see to it next.
     pub fn deadline(&self) -> Option<Instant> {
-        let estimator = self.feedback.and_then(|_| self.estimator.deadline());
+        let numbered = self.feedback == Some(BandwidthFeedback::TransportWide);
+        let estimator = self.estimator.deadline().filter(|_| numbered);
         [estimator, self.release_at, self.allocate_at].into_iter().flatten().min()
     }
 }

@@ -83,6 +83,36 @@ fn the_dependency_descriptor_says_who_needs_a_frame() {
     assert_eq!(copy, [0xC1, 0, 2]);
 }
 
+/// Whatever is sent: nothing panics, nothing is written outside the numbers, and who gets nothing cannot begin.
+#[test]
+fn any_bytes_can_be_read_and_rewritten() {
+    let mut rng = crate::rng::Rng::from_seed([3; 32]);
+    for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1, Codec::Opus, Codec::Other] {
+        let mut reader = FrameReader::new(codec);
+        for ext_seq in 0..20_000 {
+            let mut random =
+                |most: u32| -> Vec<u8> { (0..rng.below(most)).map(|_| rng.next_u32() as u8).collect() };
+            let (payload, descriptor) = (random(24), random(40));
+            let late = u64::from(rng.below(40));
+            let info = reader.read(1_000 + ext_seq - late.min(ext_seq), true, &payload, &descriptor);
+            let offsets = NumberOffsets { picture_id: 7, tl0_index: 9, frame_number: 11 };
+            let mut copy = payload.clone();
+            if let Some(picture) = &info.picture {
+                offsets.apply_to_payload(picture, &mut copy);
+            }
+            let changed = copy.iter().zip(&payload).filter(|(new, old)| new != old).count();
+            assert!(copy.len() == payload.len() && changed <= 3, "{payload:?} {copy:?}");
+            let mut copy = descriptor.clone();
+            offsets.apply_to_dependency_descriptor(&mut copy);
+            assert!(copy.len() == descriptor.len() && copy.get(3..) == descriptor.get(3..));
+            for (spatial, temporal) in (0..4).flat_map(|spatial| (0..8).map(move |t| (spatial, t))) {
+                let layers = layers(spatial, temporal);
+                assert!(!info.switches.contains(layers) || info.members.contains(layers), "{info:?}");
+            }
+        }
+    }
+}
+
 fn bytes(bits: &str) -> Vec<u8> {
     let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
     let whole = |chunk: &[u8]| (0..8).fold(0, |byte, bit| byte << 1 | chunk.get(bit).copied().unwrap_or(0));
