@@ -1,6 +1,7 @@
 //! The rules about numbers: of packets within frames, of timestamps, of the marker, of the codec's picture numbers.
 use super::{FrameId, Packet, Violation};
 use crate::peer::media::frame::{Marks, PictureNumbers};
+use crate::peer::media::layers::Layers;
 use crate::peer::media::track::{Codec, TrackSpec};
 
 /// A hundred milliseconds of video, and one for rounding.
@@ -12,6 +13,9 @@ pub(super) struct OrderRules {
     codec: Codec,
     /// Of each encoding.
     spatial_layers: u8,
+    is_simulcast: bool,
+    /// A forwarder has something to choose: it may go to another encoding, leave pictures out, and stop for want of bandwidth.
+    has_layers: bool,
     before: Option<Before>,
     /// Something was lost since then.
     gap: bool,
@@ -35,9 +39,12 @@ struct Before {
 impl OrderRules {
     pub(super) fn new(track: &TrackSpec) -> Self {
         let spatial_layers = track.encodings.first().map_or(1, |encoding| encoding.layers.spatial);
+        let of_track = &track.encodings;
         OrderRules {
             codec: track.codec,
             spatial_layers,
+            is_simulcast: of_track.len() > 1,
+            has_layers: of_track.len() > 1 || of_track.iter().any(|encoding| encoding.layers != Layers::ONE),
             before: None,
             gap: false,
             filled: false,
@@ -52,7 +59,7 @@ impl OrderRules {
 
     /// A packet without payload comes next.
     pub(super) fn on_filler(&mut self) {
-        self.filled = true;
+        self.filled = self.has_layers;
     }
 
     pub(super) fn allow_restart(&mut self) {
@@ -75,7 +82,7 @@ impl OrderRules {
         if !gap {
             self.check_follows(&before, &now, restarted)?;
         }
-        check_timestamps(&before, &now, restarted, gap)?;
+        check_timestamps(&before, &now, restarted, gap && self.is_simulcast)?;
         if !gap && !filled && !restarted && !before.marks.same_picture(&marks) {
             self.check_picture_numbers(&before, &now)?;
         }
@@ -125,7 +132,8 @@ impl OrderRules {
         }
         let ended = before.marks.is_last();
         // A forwarder that stops for want of bandwidth may have lost the end of what it sent last; it goes on with a keyframe.
-        if !ended && !switched && !restarted && !now.marks.starts_decoding() {
+        let may_be_cut = self.has_layers && now.marks.starts_decoding();
+        if !ended && !switched && !restarted && !may_be_cut {
             return Err(Violation::FrameCutShort(FrameId::of(&before.marks)));
         }
         let place = |marks: &Marks| (marks.number, marks.spatial_id);
@@ -187,7 +195,12 @@ fn frames_apart(before: &Marks, now: &Marks, spatial_layers: u8) -> u16 {
 }
 
 /// One timestamp for a picture; within an encoding they go on as the capture times; over a switch they grow.
-fn check_timestamps(before: &Before, now: &Before, restarted: bool, gap: bool) -> Result<(), Violation> {
+fn check_timestamps(
+    before: &Before,
+    now: &Before,
+    restarted: bool,
+    switch_lost: bool,
+) -> Result<(), Violation> {
     let frame = FrameId::of(&now.marks);
     let (last, found) = (before.packet.timestamp, now.packet.timestamp);
     if before.marks.same_picture(&now.marks) {
@@ -195,9 +208,9 @@ fn check_timestamps(before: &Before, now: &Before, restarted: bool, gap: bool) -
     }
     if before.marks.encoding == now.marks.encoding && !restarted {
         let expected = now.marks.capture.wrapping_add(before.timestamp_offset);
-        // In a gap another encoding may have been there, and pushed this one on a little so that time does not go backwards.
+        // Where another encoding was in a gap, this one was pushed on a little so that time does not go backwards.
         let pushed_by = (found.wrapping_sub(expected) as i32).unsigned_abs();
-        return if pushed_by == 0 || gap && pushed_by <= MAX_PUSH {
+        return if pushed_by == 0 || switch_lost && pushed_by <= MAX_PUSH {
             Ok(())
         } else {
             Err(Violation::TimestampDrift { frame, expected, found })
