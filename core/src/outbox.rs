@@ -107,11 +107,24 @@ struct ControlEntry {
     range: Range<usize>,
 }
 
+/// What a datagram is to the call: what a socket that is full has to keep, and what it may drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransmitClass {
+    /// STUN, DTLS and RTCP: the connection hangs on it. Never to be dropped as long as there is memory.
+    Control,
+    /// Sound: little of it, and heard when it is missing. To be kept for as long as control is, behind it.
+    Audio,
+    /// Pictures, and padding: to be dropped first.
+    Video,
+}
+
 /// A run of datagrams for one destination, by its place in a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Where from and to.
     pub path: Tuple,
+    /// What they are to the call.
+    pub class: TransmitClass,
     /// The bytes.
     pub range: Range<usize>,
     /// The length of each datagram but the last.
@@ -181,7 +194,7 @@ impl ControlQueue {
     /// Takes the oldest datagram, with those behind it that can go in one run.
     pub fn pop_run(&mut self) -> Option<Run> {
         let first = self.entries.pop_front()?;
-        let mut run = Run::new(first.path, first.range);
+        let mut run = Run::new(first.path, TransmitClass::Control, first.range);
         while let Some(next) = self.entries.front() {
             if next.path != run.path || !run.extend(next.range.clone()) {
                 break;
@@ -216,9 +229,9 @@ impl ControlQueue {
 
 impl Run {
     /// A run of one datagram.
-    pub fn new(path: Tuple, range: Range<usize>) -> Self {
+    pub fn new(path: Tuple, class: TransmitClass, range: Range<usize>) -> Self {
         let segment_size = range.len();
-        Run { path, range, segment_size, segments: 1 }
+        Run { path, class, range, segment_size, segments: 1 }
     }
 
     /// Appends the datagram that lies right behind, if the run stays one that the kernel can cut: all but the last of equal

@@ -212,6 +212,8 @@ pub struct SfuStats {
     pub dropped_rtcp_malformed: u64,
     /// Dropped: a transport's queue was full.
     pub dropped_queue_full: u64,
+    /// Datagrams dropped because a socket had no room for them.
+    pub dropped_socket_full: u64,
     /// Dropped: the payload had left the retransmission storage before it was rendered.
     pub dropped_overwritten: u64,
     /// Dropped: the transport had lost its path before the packet was rendered.

@@ -234,7 +234,7 @@ async fn forward(
 
 /// Gathers the numbers of all workers, and those of this runtime.
 async fn stats(front_end: &FrontEnd, method: &str, target: &str) -> HttpResponse {
-    let mut parts = vec![front_end.counters.to_json()];
+    let mut parts = Vec::new();
     for worker in &front_end.workers {
         let request =
             OwnedRequest { method: method.to_owned(), target: target.to_owned(), ..OwnedRequest::default() };
@@ -244,6 +244,8 @@ async fn stats(front_end: &FrontEnd, method: &str, target: &str) -> HttpResponse
         }
         parts.push(response.body);
     }
+    // The workers have just brought theirs up to date.
+    parts.push(front_end.counters.to_json());
     HttpResponse::json(200, edge::merge_stats(&parts))
 }
 

@@ -85,7 +85,7 @@ fn answer(shared: &Shared, head: &Head, body: Vec<u8>) -> Answer {
 
 /// Gathers the numbers of all workers, and those of this runtime.
 fn stats(shared: &Shared, request: &OwnedRequest) -> HttpResponse {
-    let mut parts = vec![shared.counters.to_json()];
+    let mut parts = Vec::new();
     for worker in &shared.workers {
         let response = ask(worker, request.clone());
         if response.status != 200 {
@@ -93,6 +93,8 @@ fn stats(shared: &Shared, request: &OwnedRequest) -> HttpResponse {
         }
         parts.push(response.body);
     }
+    // The workers have just brought theirs up to date.
+    parts.push(shared.counters.to_json());
     HttpResponse::json(200, edge::merge_stats(&parts))
 }
 

@@ -165,6 +165,11 @@ impl Load {
         }
     }
 
+    /// The router that everything belongs to.
+    pub fn router(&self) -> RouterId {
+        self.router
+    }
+
     /// Consumers in all.
     pub fn consumers(&self) -> usize {
         self.consumers

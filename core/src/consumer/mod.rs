@@ -284,7 +284,7 @@ impl Consumer {
             (Some(log), _, _) => log.get(origin.out_seq)?.restore(&mut packet),
             _ => return None,
         }
-        self.stream.on_resent(now, stored.payload.len());
+        self.stream.on_resent();
         Some(packet)
     }
 

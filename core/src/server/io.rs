@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use crate::event::Event;
 use crate::id::TransportId;
 pub use crate::room::SessionId;
-pub use crate::sfu::{Datagram, Deadline, Protocol, Transmit};
+pub use crate::sfu::{Datagram, Deadline, Protocol, Transmit, TransmitClass};
 
 use super::http::{HttpRequest, HttpResponse};
 
@@ -23,6 +23,11 @@ pub enum Input<'a> {
         transport_id: TransportId,
         /// The address.
         local: SocketAddr,
+    },
+    /// The socket had no room for the last so many datagrams of the transmit that was polled last, and they were dropped.
+    Dropped {
+        /// How many.
+        datagrams: usize,
     },
     /// The time of the last [`Output::Timeout`] has come. Harmless when it has not.
     Timeout,

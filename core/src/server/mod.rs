@@ -17,7 +17,7 @@ use std::time::{Instant, SystemTime};
 pub use crate::room::Limits;
 pub use crate::room::mediasoup::{Action, ErrorName, MediasoupError, Profile};
 pub use http::{HttpRequest, HttpResponse};
-pub use io::{Datagram, Deadline, ExchangeId, Input, Output, Protocol, SessionId, Transmit};
+pub use io::{Datagram, Deadline, ExchangeId, Input, Output, Protocol, SessionId, Transmit, TransmitClass};
 pub use stats::{HttpStats, ServerStats};
 
 use crate::config::Config;
@@ -92,22 +92,26 @@ impl Server {
     /// Takes an input and decides everything that follows from it.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.rooms.fire_due(&mut self.sfu, now);
-        let input = match input {
-            Input::Datagram(datagram) => {
-                self.sfu.handle_input(now, sfu::Input::Datagram(datagram));
-                return self.settle(now);
-            }
+        match input {
+            Input::Datagram(datagram) => self.sfu.handle_input(now, sfu::Input::Datagram(datagram)),
             Input::ListenFailed { transport_id, local } => {
                 self.sfu.handle_input(now, sfu::Input::ListenFailed { transport_id, local });
-                return self.settle(now);
             }
-            other => other,
-        };
-        // The timers of the media machine come first, whatever the input is.
-        self.sfu.handle_input(now, sfu::Input::Timeout);
+            Input::Dropped { datagrams } => self.sfu.handle_input(now, sfu::Input::Dropped { datagrams }),
+            Input::Timeout => self.sfu.handle_input(now, sfu::Input::Timeout),
+            signaling => {
+                // The timers of the media machine come first, whatever the input is.
+                self.sfu.handle_input(now, sfu::Input::Timeout);
+                self.settle(now);
+                self.handle_signaling(now, signaling);
+            }
+        }
         self.settle(now);
+    }
+
+    fn handle_signaling(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Datagram(_) | Input::ListenFailed { .. } | Input::Timeout => return,
+            Input::Datagram(_) | Input::ListenFailed { .. } | Input::Dropped { .. } | Input::Timeout => {}
             Input::Opened { session, room_id, peer_id } => {
                 self.rooms.opened(&mut self.sfu, now, session, room_id, peer_id);
             }
@@ -120,7 +124,6 @@ impl Server {
                 self.responses.push_back((exchange, response));
             }
         }
-        self.settle(now);
     }
 
     /// Renders and removes the next output: messages and responses first, then datagrams.

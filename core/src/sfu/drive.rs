@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::ports::SocketOrder;
-use super::{Datagram, Deadline, Input, Output, Sfu, Transmit};
+use super::{Datagram, Deadline, Input, Output, Polled, Sfu, Transmit};
 use crate::event::CloseReason;
 use crate::ice::{Tuple, peek_username};
 use crate::id::TransportId;
@@ -23,6 +23,7 @@ impl Sfu {
         match input {
             Input::Datagram(datagram) => self.handle_datagram(datagram),
             Input::ListenFailed { transport_id, local } => self.handle_listen_failure(transport_id, local),
+            Input::Dropped { datagrams } => self.handle_dropped(datagrams),
             Input::Timeout => {}
         }
         // What the input has made due at once (the request for a packet found missing) must not wait for another call.
@@ -36,6 +37,7 @@ impl Sfu {
             return Output::Event(event);
         }
         if let Some(run) = self.out.control.pop_run() {
+            self.polled = Polled { datagrams: run.segments, is_media: false };
             self.out.stats.count_sent(run.segments, run.range.len());
             return Output::Transmit(transmit(&run, self.out.control.bytes(run.range.clone())));
         }
@@ -60,11 +62,12 @@ impl Sfu {
                 router.render(self.now, id, &mut self.rendered, &mut self.out);
             }
         }
-        let Some(run) = self.rendered.runs.pop_front() else {
+        let Some(run) = self.rendered.pop() else {
             return Output::Timeout(Deadline { at: None, reason: None });
         };
         self.out.stats.count_sent(run.segments, run.range.len());
         self.out.stats.rtp_packets_sent += run.segments as u64;
+        self.polled = Polled { datagrams: run.segments, is_media: true };
         Output::Transmit(transmit(&run, self.rendered.bytes.get(run.range.clone()).unwrap_or_default()))
     }
 
@@ -137,6 +140,17 @@ impl Sfu {
         TransportChange::None
     }
 
+    /// The last datagrams handed out have not left after all.
+    fn handle_dropped(&mut self, datagrams: usize) {
+        let datagrams = datagrams.min(self.polled.datagrams);
+        self.polled.datagrams -= datagrams;
+        self.out.stats.dropped_socket_full += datagrams as u64;
+        let id = self.rendered.transport.filter(|_| self.polled.is_media);
+        if let Some(router) = id.and_then(|id| self.routers.get_mut(id.router.0)) {
+            router.on_dropped(self.now, &self.rendered, datagrams);
+        }
+    }
+
     fn handle_listen_failure(&mut self, id: TransportId, local: SocketAddr) {
         if !self.ports.are_shared() && self.ports.admit(id, local.port()) {
             self.out.stats.listens_failed += 1;
@@ -199,6 +213,7 @@ fn transmit<'a>(run: &Run, payload: &'a [u8]) -> Transmit<'a> {
         local: run.path.local,
         remote: run.path.remote,
         protocol: run.path.protocol,
+        class: run.class,
         payload,
         segment_size: (run.segments > 1).then_some(run.segment_size),
     }

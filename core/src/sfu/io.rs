@@ -7,6 +7,7 @@ use crate::id::TransportId;
 
 /// The transport protocol of a datagram.
 pub use crate::ice::Protocol;
+pub use crate::outbox::TransmitClass;
 
 /// A datagram as it came from a socket. It is decrypted in place.
 #[derive(Debug)]
@@ -34,6 +35,12 @@ pub enum Input<'a> {
         /// The address.
         local: SocketAddr,
     },
+    /// The socket had no room for the last so many datagrams of the transmit that was polled last, and they were dropped.
+    /// What may be dropped, [`TransmitClass`] tells. The estimate of the path learns of it; nothing is sent again by itself.
+    Dropped {
+        /// How many.
+        datagrams: usize,
+    },
     /// The time of the last [`Output::Timeout`] has come. Harmless when it has not.
     Timeout,
 }
@@ -47,6 +54,8 @@ pub struct Transmit<'a> {
     pub remote: SocketAddr,
     /// How.
     pub protocol: Protocol,
+    /// What to do when there is no room for it.
+    pub class: TransmitClass,
     /// The datagrams, back to back.
     pub payload: &'a [u8],
     /// The length of each datagram but the last, which may be shorter; `None`: there is one.

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-pub use io::{Datagram, Deadline, Input, Output, Protocol, Transmit};
+pub use io::{Datagram, Deadline, Input, Output, Protocol, Transmit, TransmitClass};
 pub use request::{Request, Response};
 
 use crate::arena::Arena;
@@ -50,6 +50,16 @@ pub struct Sfu {
     ports: Ports,
     out: Outbox,
     rendered: Rendered,
+    polled: Polled,
+}
+
+/// The transmit that was polled last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Polled {
+    /// How many datagrams it has, less those that turned out to be dropped.
+    datagrams: usize,
+    /// They are what was rendered last, not control.
+    is_media: bool,
 }
 
 impl Sfu {
@@ -74,6 +84,7 @@ impl Sfu {
             routers: Arena::new(),
             demux: Demux::default(),
             rendered: Rendered::default(),
+            polled: Polled::default(),
         })
     }
 

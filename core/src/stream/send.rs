@@ -157,24 +157,22 @@ impl SendStream {
     pub fn on_sent(&mut self, now: Instant, out_ext: u64, timestamp: u32, payload_bytes: usize) {
         self.counters.packets += 1;
         self.counters.bytes += payload_bytes as u64;
-        self.rate.add(now, payload_bytes);
         if self.newest.is_none_or(|newest| out_ext > newest.out_ext) {
             self.newest = Some(Newest { out_ext, timestamp, at: now });
         }
     }
 
-    /// A packet was rendered with a header so long. `is_first`: it has not been sent before.
-    pub fn on_rendered(&mut self, now: Instant, header_bytes: usize, is_first: bool) {
+    /// A packet of `bytes` was rendered, of which so many are its header. `is_first`: it has not been sent before.
+    pub fn on_rendered(&mut self, now: Instant, header_bytes: usize, bytes: usize, is_first: bool) {
         if is_first {
             self.counters.header_bytes += header_bytes as u64;
         }
-        self.rate.add(now, header_bytes);
+        self.rate.add(now, bytes);
     }
 
     /// A packet goes out again.
-    pub fn on_resent(&mut self, now: Instant, payload_bytes: usize) {
+    pub fn on_resent(&mut self) {
         self.counters.retransmitted += 1;
-        self.rate.add(now, payload_bytes);
     }
 
     /// A packet could not be sent.

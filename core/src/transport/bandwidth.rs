@@ -249,6 +249,11 @@ impl OutgoingBandwidth {
         }
     }
 
+    /// Packets with these numbers were dropped at our own socket after they had been counted as sent.
+    pub fn on_dropped(&mut self, now: Instant, numbers: impl Iterator<Item = u16>) {
+        numbers.for_each(|number| self.estimator.on_dropped(now, number));
+    }
+
     /// Padding to send now. Only who tells when each packet came can tell what became of it.
     pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
         if self.feedback != Some(BandwidthFeedback::TransportWide) {

@@ -21,10 +21,10 @@ pub struct Traffic {
 pub struct TransportCounters {
     /// All datagrams received.
     pub received: Traffic,
-    /// All datagrams sent.
-    pub sent: Traffic,
     /// RTP received, retransmissions apart.
     pub rtp_received: Traffic,
+    /// Datagrams sent that are not RTP: STUN, DTLS, RTCP.
+    pub control_sent: Traffic,
     /// RTP sent, retransmissions apart.
     pub rtp_sent: Traffic,
     /// Retransmissions received.
@@ -44,6 +44,22 @@ pub struct TransportCounters {
 pub struct LossAverage {
     /// Of each message, oldest first.
     shares: HistoryBuf<f64, LOSS_MESSAGES>,
+}
+
+impl TransportCounters {
+    /// Bytes of all datagrams sent.
+    pub fn bytes_sent(&self) -> u64 {
+        self.all_sent().map(|traffic| traffic.bytes).sum()
+    }
+
+    /// Bits a second of all datagrams sent, over the last second.
+    pub fn sent_bps(&self, now: Instant) -> u64 {
+        self.all_sent().map(|traffic| traffic.rate_bps(now)).sum()
+    }
+
+    fn all_sent(&self) -> impl Iterator<Item = &Traffic> {
+        [&self.control_sent, &self.rtp_sent, &self.rtx_sent, &self.probation_sent].into_iter()
+    }
 }
 
 impl LossAverage {

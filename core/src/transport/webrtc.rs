@@ -1,5 +1,6 @@
 //! A WebRTC transport: ICE-Lite, DTLS, SRTP, and the queue of what is to be sent.
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,7 +86,7 @@ pub struct WebRtcTransport {
     srtp_crypto: Arc<dyn CryptoProvider>,
     max_ssrcs: usize,
     srtp: Option<SrtpContexts>,
-    queue: VecDeque<QueuedPacket>,
+    queue: Vec<QueuedPacket>,
     max_queued_packets: usize,
     next_transport_sequence: u16,
     wake_at: Option<Instant>,
@@ -162,7 +163,7 @@ impl WebRtcTransport {
             srtp_crypto: params.srtp_crypto,
             max_ssrcs: params.max_ssrcs,
             srtp: None,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             max_queued_packets: params.max_queued_packets,
             next_transport_sequence: 1,
             wake_at: None,
@@ -182,7 +183,7 @@ impl WebRtcTransport {
         self.counters.received.add(now, bytes.len());
         let mut outcome = None;
         let ice = &mut self.ice;
-        let sent = &mut self.counters.sent;
+        let sent = &mut self.counters.control_sent;
         out.control.push_with(tuple, |buffer, start| {
             outcome = Some(ice.handle_binding(now, tuple, bytes, buffer));
             sent.add(now, buffer.len() - start);
@@ -292,7 +293,7 @@ impl WebRtcTransport {
     /// Queues the RTCP packet that `write` makes; nothing when media cannot flow.
     pub fn send_rtcp(&mut self, now: Instant, out: &mut Outbox, write: impl FnOnce(&mut Vec<u8>)) {
         let (Some(path), Some(srtp)) = (self.ice.selected(), &mut self.srtp) else { return };
-        let sent = &mut self.counters.sent;
+        let sent = &mut self.counters.control_sent;
         out.control.push_with(path, |buffer, start| {
             write(buffer);
             let wanted = buffer.len() > start && srtp.sender.protect_rtcp(buffer, start).is_ok();
@@ -334,13 +335,19 @@ impl WebRtcTransport {
         if self.queue.is_empty() {
             out.dirty.push_back(self.id);
         }
-        self.queue.push_back(packet);
+        self.queue.push(packet);
         Some(packet)
     }
 
-    /// Takes the oldest queued packet.
-    pub fn pop_queued(&mut self) -> Option<QueuedPacket> {
-        self.queue.pop_front()
+    /// Takes all queued packets, oldest first. The memory is to be given back by [`Self::put_back_queue`].
+    pub fn take_queue(&mut self) -> Vec<QueuedPacket> {
+        mem::take(&mut self.queue)
+    }
+
+    /// Gives back the memory of a queue that has been sent.
+    pub fn put_back_queue(&mut self, mut queue: Vec<QueuedPacket>) {
+        queue.clear();
+        self.queue = queue;
     }
 
     /// Drops what is queued for a consumer.
@@ -364,7 +371,6 @@ impl WebRtcTransport {
     /// Counts a media packet that was queued.
     pub fn count_sent(&mut self, now: Instant, packet: &QueuedPacket, bytes: usize) {
         let counters = &mut self.counters;
-        counters.sent.add(now, bytes);
         let traffic = match packet {
             _ if packet.is_probe => &mut counters.probation_sent,
             _ if packet.content.is_retransmission() => &mut counters.rtx_sent,
@@ -506,7 +512,7 @@ impl WebRtcTransport {
 
     fn send_dtls(&mut self, now: Instant, packet: &[u8], out: &mut Outbox) {
         let Some(path) = self.ice.selected() else { return };
-        self.counters.sent.add(now, packet.len());
+        self.counters.control_sent.add(now, packet.len());
         out.control.push_with(path, |buffer, _| {
             buffer.extend_from_slice(packet);
             true

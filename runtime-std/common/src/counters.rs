@@ -4,10 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counters of one running server; they are part of its statistics.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Datagrams that the kernel had no room for.
+    /// Datagrams that the kernel had no room for, dropped.
     pub sends_dropped: AtomicU64,
+    /// Datagrams that the kernel had no room for, sent later.
+    pub sends_held: AtomicU64,
     /// Datagrams that the kernel refused: no route, too long.
     pub send_errors: AtomicU64,
+    /// Datagrams that the kernel dropped because they were not read fast enough.
+    pub receive_overflows: AtomicU64,
     /// Batches that could not be received.
     pub receive_errors: AtomicU64,
     /// Datagrams from port 0.
@@ -27,7 +31,9 @@ impl Counters {
     pub fn to_json(&self) -> String {
         let fields = [
             ("sendsDropped", &self.sends_dropped),
+            ("sendsHeld", &self.sends_held),
             ("sendErrors", &self.send_errors),
+            ("receiveOverflows", &self.receive_overflows),
             ("receiveErrors", &self.receive_errors),
             ("droppedPortZero", &self.dropped_port_zero),
             ("connectionsRefused", &self.connections_refused),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polling::{Event, Events, PollMode, Poller};
+use sansfu::server::Transmit;
 
 use crate::{Counters, MediaSocket, ReceiveBuffers};
 
@@ -24,6 +25,8 @@ pub struct MediaSockets {
     events: Events,
     /// Keys of sockets that could be read when they were last waited for.
     ready: Vec<usize>,
+    /// And of full ones that have room again.
+    writable: Vec<usize>,
     buffers: ReceiveBuffers,
 }
 
@@ -39,6 +42,7 @@ impl MediaSockets {
             free_keys: Vec::new(),
             events: Events::new(),
             ready: Vec::new(),
+            writable: Vec::new(),
             buffers: ReceiveBuffers::new(),
         })
     }
@@ -67,6 +71,7 @@ impl MediaSockets {
         }
         // Nobody who gets the key next is to be taken for ready.
         self.ready.retain(|ready| *ready != key);
+        self.writable.retain(|writable| *writable != key);
         self.free_keys.push(key);
     }
 
@@ -78,8 +83,52 @@ impl MediaSockets {
             _ => {}
         }
         self.ready.clear();
-        self.ready.extend(self.events.iter().map(|event| event.key));
+        self.writable.clear();
+        for event in self.events.iter() {
+            if event.readable {
+                self.ready.push(event.key);
+            }
+            if event.writable {
+                self.writable.push(event.key);
+            }
+        }
         Ok(())
+    }
+
+    /// Sends by the socket of the transmit's local address, as [`MediaSocket::send`] does. Gives the number of datagrams dropped.
+    pub fn send(&mut self, transmit: &Transmit<'_>, counters: &Counters) -> usize {
+        let Some(key) = self.keys.get(&transmit.local).copied() else { return 0 };
+        let Some(Some(socket)) = self.sockets.get_mut(key) else { return 0 };
+        let was_full = socket.is_full();
+        let dropped = socket.send(transmit, counters);
+        if socket.is_full() && !was_full {
+            self.watch(key);
+        }
+        dropped
+    }
+
+    /// Sends what was held for sockets that have room again.
+    pub fn flush(&mut self, counters: &Counters) {
+        while let Some(key) = self.writable.pop() {
+            let Some(Some(socket)) = self.sockets.get_mut(key) else { continue };
+            socket.flush(counters);
+            if !socket.is_full() {
+                self.watch(key);
+            }
+        }
+    }
+
+    /// Counts what the kernel has dropped because it was not read.
+    pub fn count_overflows(&mut self, counters: &Counters) {
+        self.sockets.iter_mut().flatten().for_each(|socket| socket.count_overflows(counters));
+    }
+
+    /// Waits for room, too, as long as a socket is full.
+    fn watch(&mut self, key: usize) {
+        let Some(Some(socket)) = self.sockets.get(key) else { return };
+        let interest = if socket.is_full() { Event::all(key) } else { Event::readable(key) };
+        // It may fail only for what is not registered.
+        let _ = self.poller.modify_with_mode(&*socket.readiness(), interest, PollMode::Level);
     }
 
     /// Takes some batches from each socket that could be read, and hands out each datagram with its destination and source.

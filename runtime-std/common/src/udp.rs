@@ -5,9 +5,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use sansfu::server::Transmit;
 
-use crate::Counters;
+use crate::held::Held;
+use crate::{Counters, overflow};
 
 /// Asked of the kernel for each direction of each socket, in bytes; it gives what its limits allow.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
@@ -23,6 +25,9 @@ pub struct MediaSocket {
     socket: Arc<UdpSocket>,
     state: UdpSocketState,
     local: SocketAddr,
+    held: Held,
+    /// The kernel's count of datagrams dropped for want of room, when it was read last.
+    receive_drops: u32,
 }
 
 /// Memory for one batch; a worker uses one for all its sockets.
@@ -38,7 +43,7 @@ impl MediaSocket {
         let state = UdpSocketState::new((&socket).into())?;
         state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES)?;
         state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES)?;
-        Ok(MediaSocket { socket: Arc::new(socket), state, local })
+        Ok(MediaSocket { socket: Arc::new(socket), state, local, held: Held::default(), receive_drops: 0 })
     }
 
     /// The bound address.
@@ -84,30 +89,90 @@ impl MediaSocket {
         count == BATCH_SIZE
     }
 
-    /// Sends datagrams to one destination. What the kernel does not take at once is dropped and counted: UDP may lose, but a
-    /// worker must not wait.
-    pub fn send(&self, remote: SocketAddr, payload: &[u8], segment_size: Option<usize>, counters: &Counters) {
-        let segment = segment_size.unwrap_or(payload.len()).max(1);
+    /// Sends datagrams to one destination, as many as the kernel takes: a worker must not wait. Of what is left pictures are
+    /// dropped; control and sound are held until [`Self::flush`], as long as there is room. Gives the number of datagrams
+    /// dropped, which are the last ones of the transmit.
+    pub fn send(&mut self, transmit: &Transmit<'_>, counters: &Counters) -> usize {
+        let segment = transmit.segment_size.unwrap_or(transmit.payload.len()).max(1);
+        let mut left = transmit.payload;
+        if self.held.is_empty() {
+            left = self.try_send(transmit.remote, left, segment, counters);
+        }
+        if left.is_empty() {
+            return 0;
+        }
+        let datagrams = left.len().div_ceil(segment);
+        let is_held = self.held.push(transmit.class, transmit.remote, left, segment);
+        let counter = if is_held { &counters.sends_held } else { &counters.sends_dropped };
+        counter.fetch_add(datagrams as u64, Ordering::Relaxed);
+        if is_held { 0 } else { datagrams }
+    }
+
+    /// Sends what is held, as much as the kernel takes.
+    pub fn flush(&mut self, counters: &Counters) {
+        while let Some(first) = self.held.pop() {
+            let sent = first.payload.len()
+                - self.try_send(first.remote, &first.payload, first.segment_size, counters).len();
+            if sent < first.payload.len() {
+                return self.held.put_back(first, sent);
+            }
+        }
+    }
+
+    /// Whether something waits for room.
+    pub fn is_full(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Counts what the kernel has dropped since the last call because the receive buffer was full.
+    pub fn count_overflows(&mut self, counters: &Counters) {
+        let Some(drops) = overflow::receive_drops(&self.socket) else { return };
+        // The kernel's counter has 32 bits and wraps.
+        let new = drops.wrapping_sub(self.receive_drops);
+        self.receive_drops = drops;
+        counters.receive_overflows.fetch_add(new.into(), Ordering::Relaxed);
+    }
+
+    /// Sends as long as there is room; what there is none for is left.
+    fn try_send<'a>(
+        &self,
+        remote: SocketAddr,
+        payload: &'a [u8],
+        segment: usize,
+        counters: &Counters,
+    ) -> &'a [u8] {
         let mut rest = payload;
         while !rest.is_empty() {
             let segments = self.state.max_gso_segments().min(MAX_SEND_BYTES / segment).max(1);
             let (now, later) = rest.split_at(rest.len().min(segments * segment));
             let size = (now.len() > segment).then_some(segment);
-            let transmit =
-                Transmit { destination: remote, ecn: None, contents: now, segment_size: size, src_ip: None };
+            let transmit = quinn_udp::Transmit {
+                destination: remote,
+                ecn: None,
+                contents: now,
+                segment_size: size,
+                src_ip: None,
+            };
             match self.state.try_send((&*self.socket).into(), &transmit) {
                 Ok(()) => {}
+                Err(error) if is_full(&error) => return rest,
                 // Offload has just been found missing and switched off: the same again, one by one.
                 Err(_) if size.is_some() && self.state.max_gso_segments() == 1 => continue,
-                Err(error) => {
-                    let is_full = error.kind() == io::ErrorKind::WouldBlock;
-                    let counter = if is_full { &counters.sends_dropped } else { &counters.send_errors };
-                    counter.fetch_add(now.len().div_ceil(segment) as u64, Ordering::Relaxed);
+                Err(_) => {
+                    let datagrams = now.len().div_ceil(segment) as u64;
+                    counters.send_errors.fetch_add(datagrams, Ordering::Relaxed);
                 }
             }
             rest = later;
         }
+        rest
     }
+}
+
+/// Whether the kernel refuses for want of room: in the socket's buffer, or in the queue of the interface.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+        || error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error())
 }
 
 impl fmt::Debug for MediaSocket {
@@ -140,6 +205,19 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    use sansfu::server::{Protocol, TransmitClass};
+
+    fn send(
+        socket: &mut MediaSocket,
+        remote: SocketAddr,
+        payload: &[u8],
+        segment_size: Option<usize>,
+        counters: &Counters,
+    ) -> usize {
+        let (local, protocol, class) = (socket.local(), Protocol::Udp, TransmitClass::Video);
+        socket.send(&Transmit { local, remote, protocol, class, payload, segment_size }, counters)
+    }
+
     fn receive_all(socket: &MediaSocket, count: usize) -> Vec<Vec<u8>> {
         let (mut buffers, counters, mut datagrams) = (ReceiveBuffers::new(), Counters::default(), Vec::new());
         for _ in 0..1000 {
@@ -154,12 +232,12 @@ mod tests {
 
     #[test]
     fn a_run_of_segments_arrives_as_single_datagrams_in_order() {
-        let a = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut a = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let b = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let counters = Counters::default();
         // 100 segments of 1200 bytes and a shorter one: more than one offloaded send can carry.
         let payload: Vec<u8> = (0..100 * 1200 + 7).map(|index: usize| (index / 1200) as u8).collect();
-        a.send(b.local(), &payload, Some(1200), &counters);
+        assert_eq!(send(&mut a, b.local(), &payload, Some(1200), &counters), 0);
         let datagrams = receive_all(&b, 101);
         assert_eq!(datagrams.len(), 101);
         assert_eq!(datagrams.concat(), payload);
@@ -169,19 +247,35 @@ mod tests {
 
     #[test]
     fn a_single_datagram_and_an_empty_one_do_no_harm() {
-        let a = MediaSocket::bind("[::1]:0".parse().unwrap()).unwrap();
+        let mut a = MediaSocket::bind("[::1]:0".parse().unwrap()).unwrap();
         let b = MediaSocket::bind("[::1]:0".parse().unwrap()).unwrap();
         let counters = Counters::default();
         a.readiness().send_to(&[], b.local()).unwrap();
-        a.send(b.local(), &[1, 2, 3], None, &counters);
+        send(&mut a, b.local(), &[1, 2, 3], None, &counters);
         assert_eq!(receive_all(&b, 1), [vec![1, 2, 3]]);
     }
 
     #[test]
     fn what_cannot_be_sent_is_counted_and_forgotten() {
-        let a = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut a = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let counters = Counters::default();
-        a.send("[::1]:9".parse().unwrap(), &[0; 100], Some(30), &counters);
+        send(&mut a, "[::1]:9".parse().unwrap(), &[0; 100], Some(30), &counters);
         assert_eq!(counters.send_errors.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn what_the_kernel_drops_before_it_is_read_is_counted_once() {
+        let (mut a, counters) =
+            (MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap(), Counters::default());
+        a.count_overflows(&counters);
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // More than any buffer that was asked for holds.
+        let sent = 20 * SOCKET_BUFFER_BYTES / 60_000;
+        let delivered = (0..sent).filter(|_| client.send_to(&[0; 60_000], a.local()).is_ok()).count();
+        a.count_overflows(&counters);
+        let dropped = counters.receive_overflows.load(Ordering::Relaxed);
+        assert!(dropped > 0 || cfg!(not(target_os = "linux")), "{delivered} datagrams and none dropped");
+        a.count_overflows(&counters);
+        assert_eq!(counters.receive_overflows.load(Ordering::Relaxed), dropped);
     }
 }

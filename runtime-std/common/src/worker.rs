@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use sansfu::id::TransportId;
 use sansfu::server::settings::LogTag;
 use sansfu::server::{
-    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId, Transmit,
+    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId,
 };
 
 use crate::{Counters, LiveSettings, MediaSockets};
@@ -148,9 +148,11 @@ impl Worker {
         self.sockets.wait(timeout)
     }
 
-    /// Takes what the sockets have that could be read, up to some batches. Returns whether there may be more.
+    /// Takes what the sockets have that could be read, up to some batches, and sends what full ones have room for again. Returns
+    /// whether there may be more to read.
     pub fn receive(&mut self) -> bool {
         let Worker { server, sockets, counters, .. } = self;
+        sockets.flush(counters);
         let mut now = None;
         sockets.receive(counters, |local, remote, payload| {
             let now = *now.get_or_insert_with(Instant::now);
@@ -174,6 +176,8 @@ impl Worker {
             }
             Signal::Closed { session } => self.close(now, session, "its connection ended"),
             Signal::Http { request, respond } => {
+                // It may be for statistics, and there are few of them.
+                self.sockets.count_overflows(&self.counters);
                 let exchange = ExchangeId(self.next_exchange);
                 self.next_exchange += 1;
                 self.exchanges.insert(exchange, respond);
@@ -233,9 +237,9 @@ impl Worker {
         loop {
             match self.server.poll_output() {
                 Output::Transmit(transmit) => {
-                    if let Some(socket) = self.sockets.find(transmit.local) {
-                        let Transmit { remote, payload, segment_size, .. } = transmit;
-                        socket.send(remote, payload, segment_size, &self.counters);
+                    let datagrams = self.sockets.send(&transmit, &self.counters);
+                    if datagrams > 0 {
+                        self.server.handle_input(Instant::now(), Input::Dropped { datagrams });
                     }
                 }
                 Output::Listen { transport_id, local } => {

@@ -95,7 +95,8 @@ fn a_packet_is_resent_once_a_round_trip() {
     assert!(stream.on_nack_request(start + 50 * MS, rtt, 500));
     assert!(!stream.on_nack_request(start + 69 * MS, MS, 500), "at least 20 ms");
     assert!(stream.on_nack_request(start + 70 * MS, MS, 500));
-    stream.on_resent(start + 70 * MS, 1_000);
+    stream.on_resent();
+    stream.on_rendered(start + 70 * MS, 32, 1_000, false);
     stream.on_nack_received(3);
     stream.on_pli_received();
     stream.on_fir_received();
