@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sansfu_tests::load::Load;
+use sansfu_tests::load::memory::Load;
 
 fn forward(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("forward");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansfu_tests::counting_allocator::CountingAllocator;
-use sansfu_tests::load::Load;
+use sansfu_tests::load::memory::Load;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

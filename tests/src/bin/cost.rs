@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use sansfu::srtp::SrtpProfile;
 use sansfu_tests::counting_allocator::CountingAllocator;
 use sansfu_tests::fixed_dtls::FixedDtls;
-use sansfu_tests::load::{Load, PAYLOAD_BYTES};
+use sansfu_tests::load::memory::{Load, PAYLOAD_BYTES};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
