@@ -16,6 +16,7 @@ pub const USAGE: &str = "usage: load --url ws://HOST[:PORT] [options]
   --simulcast          three encodings: that rate, a quarter and a sixteenth of it
   --audio              publishers send sound too (opus, 20 ms)
   --seconds T          how long to measure once everybody is there; 10 by default
+  --settle-seconds T   how long to wait before that, for queues and estimates; 2 by default
   --join-rate N        clients that join in a second; 50 by default
   --full N             receivers of each room that decrypt, for latency; the others count and acknowledge; 2 by default
   --threads N          threads for media; 1 by default
@@ -52,6 +53,8 @@ pub struct Args {
     pub audio: bool,
     /// How long to measure.
     pub seconds: u64,
+    /// How long to wait before that.
+    pub settle_seconds: u64,
     /// Clients that join in a second.
     pub join_rate: u32,
     /// Receivers of each room that decrypt.
@@ -88,6 +91,7 @@ impl Default for Args {
             simulcast: false,
             audio: false,
             seconds: 10,
+            settle_seconds: 2,
             join_rate: 50,
             full: 2,
             threads: 1,
@@ -136,6 +140,7 @@ impl Args {
             "--simulcast" => self.simulcast = true,
             "--audio" => self.audio = true,
             "--seconds" => self.seconds = number(flag, &value()?, 1..=86_400)?,
+            "--settle-seconds" => self.settle_seconds = number(flag, &value()?, 0..=3_600)?,
             "--join-rate" => self.join_rate = number(flag, &value()?, 1..=10_000)?,
             "--full" => self.full = number(flag, &value()?, 0..=10_000)?,
             "--threads" => self.threads = number(flag, &value()?, 1..=64)?,

@@ -43,6 +43,7 @@ pub struct Client {
     pending: BTreeMap<u64, Asked>,
     sending_transport: Option<String>,
     has_joined: bool,
+    publishes: bool,
     tracks_to_produce: usize,
     offers: usize,
     dialed_at: Instant,
@@ -76,7 +77,7 @@ impl Client {
     ) -> Result<Self, String> {
         let dialed_at = Instant::now();
         let target = format!("/?roomId={}&peerId={}", part.room_id, part.peer_id);
-        Ok(Client {
+        let mut client = Client {
             connection: Connection::dial(address, authority, &target)?,
             commands,
             fingerprints,
@@ -84,6 +85,7 @@ impl Client {
             pending: BTreeMap::new(),
             sending_transport: None,
             has_joined: false,
+            publishes: !part.tracks.is_empty(),
             tracks_to_produce: part.tracks.len(),
             offers: 0,
             dialed_at,
@@ -92,7 +94,9 @@ impl Client {
             failure: None,
             was_settled: false,
             part,
-        })
+        };
+        client.read();
+        Ok(client)
     }
 
     /// What to wait for.
@@ -173,7 +177,7 @@ impl Client {
     }
 
     fn directions(&self) -> impl Iterator<Item = Direction> + use<> {
-        let sending = (self.part.tracks.len() + self.tracks_to_produce > 0).then_some(Direction::Publishing);
+        let sending = self.publishes.then_some(Direction::Publishing);
         let receiving = self.part.consumers.map(|_| Direction::Receiving { is_full: self.part.is_full });
         [sending, receiving].into_iter().flatten()
     }

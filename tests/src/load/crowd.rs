@@ -23,8 +23,6 @@ use super::worker::{ClientIndex, Command, Measured, Told, Worker};
 
 /// How long the last client may take to join.
 const JOIN_PATIENCE: Duration = Duration::from_secs(30);
-/// Between everybody being there and the measurement: queues of joining run empty, estimates grow.
-const SETTLING: Duration = Duration::from_secs(2);
 /// How long threads may take to say what they have measured.
 const THREAD_PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that the main thread waits for something to read.
@@ -39,8 +37,8 @@ const SPARE_DESCRIPTORS: u64 = 64;
 pub enum RunError {
     /// The server is not there.
     NoServer(String),
-    /// It was there, and is gone.
-    ServerGone(String),
+    /// It was there, and no client is left.
+    NobodyLeft(String),
     /// The process of `--pid` is not there.
     NoProcess(u32, io::Error),
     /// This machine does not give what is needed.
@@ -51,7 +49,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::NoServer(why) => f.write_str(why),
-            RunError::ServerGone(why) => write!(f, "the server is gone: {why}"),
+            RunError::NobodyLeft(why) => write!(f, "the server has no client left: {why}"),
             RunError::NoProcess(pid, error) => write!(f, "--pid {pid}: {error}"),
             RunError::System(why) => f.write_str(why),
         }
@@ -73,7 +71,7 @@ impl From<io::Error> for RunError {
 pub fn run(args: &Args, stop: &AtomicBool, out: &mut dyn Write) -> Result<Summary, RunError> {
     let mut crowd = Crowd::new(args, stop, out)?;
     crowd.join()?;
-    crowd.pass(SETTLING)?;
+    crowd.pass(Duration::from_secs(args.settle_seconds))?;
     let summary = crowd.measure();
     crowd.leave();
     summary
@@ -169,7 +167,7 @@ impl<'a> Crowd<'a> {
             Client::dial(part, self.address, &self.args.authority, worker.commands.clone(), fingerprints);
         let client = dialed.map_err(|why| match self.clients.is_empty() {
             true => RunError::NoServer(why),
-            false => RunError::ServerGone(why),
+            false => RunError::NobodyLeft(why),
         })?;
         self.poll.add(client.connection(), self.clients.len())?;
         self.clients.push(client);
@@ -285,7 +283,7 @@ impl<'a> Crowd<'a> {
         let now = Instant::now();
         let totals = |worker: &WorkerHandle| *worker.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let totals = self.workers.iter().map(totals).fold(Totals::default(), Totals::plus);
-        let server = usage_of(self.args).map_err(|error| RunError::ServerGone(error.to_string()))?;
+        let server = usage_of(self.args).map_err(|error| RunError::NobodyLeft(error.to_string()))?;
         let joined = self.clients.iter().filter(|client| client.was_settled()).count() as u64;
         let live = Live {
             elapsed: self.start.elapsed(),
@@ -304,7 +302,7 @@ impl<'a> Crowd<'a> {
     fn check_server(&self) -> Result<(), RunError> {
         let failures: Vec<&str> = self.clients.iter().filter_map(Client::failure).collect();
         match failures.first() {
-            Some(why) if failures.len() == self.clients.len() => Err(RunError::ServerGone((*why).to_owned())),
+            Some(why) if failures.len() == self.clients.len() => Err(RunError::NobodyLeft((*why).to_owned())),
             _ => Ok(()),
         }
     }

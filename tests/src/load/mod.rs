@@ -17,6 +17,7 @@ pub mod process;
 pub mod publishing;
 pub mod receiving;
 pub mod report;
+pub mod resend;
 pub mod socket;
 pub mod source;
 pub mod stats;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::Args;
 use super::path::Path;
+use super::resend::History;
 use super::socket::since_1970;
 use super::source::{OpusSource, Vp8Source, stamp};
 use super::stats::Totals;
@@ -28,6 +29,7 @@ const ABS_SEND_TIME: u8 = 2;
 const TRANSPORT_CC: u8 = 3;
 const MID: u8 = 4;
 const RID: u8 = 10;
+const REPAIRED_RID: u8 = 11;
 /// Sound at -30 dBov with voice activity (RFC 6464 section 3).
 const LEVEL: u8 = 0x80 | 30;
 /// Encodings of simulcast, smallest first: how many times smaller than the largest in width and in bits.
@@ -65,6 +67,9 @@ struct Encoding {
     first_timestamp: u32,
     /// Extended, as SRTP counts.
     sequence: u64,
+    /// Of what is sent again.
+    rtx_sequence: u64,
+    history: History,
     packets: u32,
     octets: u32,
     /// Whether the server has reported on it and needs neither MID nor RID any more.
@@ -118,7 +123,10 @@ impl Track {
             json!({ "uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": MID }),
         ];
         if self.is_video() {
-            extensions.push(json!({ "uri": "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id", "id": RID }));
+            let names = [("rtp-stream-id", RID), ("repaired-rtp-stream-id", REPAIRED_RID)];
+            let name =
+                |(name, id)| json!({ "uri": format!("urn:ietf:params:rtp-hdrext:sdes:{name}"), "id": id });
+            extensions.extend(names.map(name));
         } else {
             extensions
                 .push(json!({ "uri": "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "id": AUDIO_LEVEL }));
@@ -181,14 +189,14 @@ impl Publishing {
     }
 
     /// Takes what the server says of what it gets.
-    pub fn handle_rtcp(&mut self, compound: &[u8], totals: &mut Totals) {
+    pub fn handle_rtcp(&mut self, compound: &[u8], path: &mut Path, totals: &mut Totals) {
         for packet in rtcp::parse(compound).unwrap_or_default() {
             match packet {
                 Rtcp::Pli { media_ssrc, .. } => self.request_keyframe(media_ssrc, totals),
                 Rtcp::Fir(_, entries) => {
                     entries.iter().for_each(|(ssrc, _)| self.request_keyframe(*ssrc, totals));
                 }
-                Rtcp::Nack { lost, .. } => totals.asked_again += lost.len() as u64,
+                Rtcp::Nack { media_ssrc, lost, .. } => self.resend(media_ssrc, &lost, path, totals),
                 Rtcp::ReceiverReport(_, blocks) | Rtcp::SenderReport(_, _, blocks) => {
                     for block in blocks {
                         if let Some(encoding) = self.encoding_mut(block.ssrc) {
@@ -205,6 +213,17 @@ impl Publishing {
         totals.keyframe_requests += 1;
         if let Some(Source::Vp8(source)) = self.encoding_mut(ssrc).map(|encoding| &mut encoding.source) {
             source.request_keyframe();
+        }
+    }
+
+    fn resend(&mut self, ssrc: u32, lost: &[u16], path: &mut Path, totals: &mut Totals) {
+        totals.asked_again += lost.len() as u64;
+        let Publishing { tracks, next_transport_number, packet, .. } = self;
+        let mut out = Out { path, totals, packet, next_transport_number };
+        for track in tracks {
+            for encoding in track.encodings.iter_mut().filter(|encoding| encoding.ssrc == ssrc) {
+                lost.iter().for_each(|number| encoding.resend(*number, track.mid, &mut out));
+            }
         }
     }
 
@@ -255,6 +274,8 @@ impl Encoding {
             elapsed: Duration::ZERO,
             first_timestamp: ssrc.wrapping_mul(2_654_435_769),
             sequence: 1 + u64::from(ssrc % 1_000),
+            rtx_sequence: 1,
+            history: History::default(),
             packets: 0,
             octets: 0,
             is_known: false,
@@ -296,6 +317,7 @@ impl Encoding {
     }
 
     fn send_frame(&mut self, mid: u8, out: &mut Out<'_>) {
+        let max_bytes = MAX_PACKET_BYTES - self.header_bytes(mid);
         match &mut self.source {
             Source::Opus(_) => self.send_packet(OPUS, true, mid, out, |source, packet| {
                 if let Source::Opus(source) = source {
@@ -304,7 +326,7 @@ impl Encoding {
             }),
             Source::Vp8(source) => {
                 let frame = source.next_frame(self.elapsed);
-                let mut lengths = frame.packets(MAX_PACKET_BYTES - self.header_bytes()).peekable();
+                let mut lengths = frame.packets(max_bytes).peekable();
                 let mut is_first = true;
                 while let Some(bytes) = lengths.next() {
                     let is_last = lengths.peek().is_none();
@@ -325,63 +347,115 @@ impl Encoding {
         out: &mut Out<'_>,
         write_payload: impl FnOnce(&mut Source, &mut Vec<u8>),
     ) {
+        let head = Head {
+            payload_type,
+            marker,
+            sequence: self.sequence,
+            timestamp: self.timestamp(),
+            ssrc: self.ssrc,
+            level: self.level(),
+            names: self.names(mid),
+        };
         let sent_at = since_1970();
-        out.packet.clear();
-        self.write_header(payload_type, marker, mid, sent_at, *out.next_transport_number, out.packet);
-        let header_bytes = out.packet.len();
+        let header_bytes = out.begin(&head, sent_at);
         write_payload(&mut self.source, out.packet);
-        stamp::write(&mut out.packet[header_bytes..], sent_at);
-        *out.next_transport_number = out.next_transport_number.wrapping_add(1);
+        let payload = &mut out.packet[header_bytes..];
+        stamp::write(payload, sent_at);
+        if matches!(self.source, Source::Vp8(_)) {
+            self.history.keep(self.sequence, head.timestamp, marker, payload);
+        }
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add((out.packet.len() - header_bytes) as u32);
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
         out.totals.sent += 1;
         out.totals.sent_bytes += out.packet.len() as u64;
         out.path.send_rtp(out.packet, header_bytes, self.sequence);
         self.sequence += 1;
     }
 
-    /// Header extensions in the one-byte form (RFC 8285 section 4.2), padded to whole words: transport-wide number (3 bytes) and
-    /// absolute send time (4), the level of sound (2), and, until the server knows the stream, MID (2) and RID (2).
-    fn extension_bytes(&self) -> usize {
-        let level = if self.clock_rate == 48_000 { 2 } else { 0 };
-        let names = if self.is_known { 0 } else { 2 + self.rid.map_or(0, |_| 2) };
-        (3 + 4 + level + names as usize).next_multiple_of(4)
+    /// Sends a packet again, with its number before its payload (RFC 4588 section 4).
+    fn resend(&mut self, sequence_number: u16, mid: u8, out: &mut Out<'_>) {
+        let Some(kept) = self.history.find(sequence_number) else { return };
+        let head = Head {
+            payload_type: RTX,
+            marker: kept.marker,
+            sequence: self.rtx_sequence,
+            timestamp: kept.timestamp,
+            ssrc: self.ssrc + 1,
+            level: None,
+            names: Names { mid: Some(mid), rid: self.rid.map(|rid| (REPAIRED_RID, rid)) },
+        };
+        let header_bytes = out.begin(&head, since_1970());
+        out.packet.extend(sequence_number.to_be_bytes());
+        out.packet.extend_from_slice(&kept.payload);
+        out.path.send_rtp(out.packet, header_bytes, self.rtx_sequence);
+        self.rtx_sequence += 1;
     }
 
-    fn header_bytes(&self) -> usize {
-        12 + 4 + self.extension_bytes()
+    fn header_bytes(&self, mid: u8) -> usize {
+        12 + 4 + extension_bytes(self.level(), &self.names(mid))
     }
 
-    fn write_header(
-        &self,
-        payload_type: u8,
-        marker: bool,
-        mid: u8,
-        sent_at: Duration,
-        transport_number: u16,
-        out: &mut Vec<u8>,
-    ) {
-        out.extend([0x90, u8::from(marker) << 7 | payload_type]);
-        out.extend((self.sequence as u16).to_be_bytes());
-        out.extend(self.timestamp().to_be_bytes());
-        out.extend(self.ssrc.to_be_bytes());
-        let extension_bytes = self.extension_bytes();
+    fn level(&self) -> Option<u8> {
+        matches!(self.source, Source::Opus(_)).then_some(LEVEL)
+    }
+
+    /// What tells the server which stream it is, until it reports on it.
+    fn names(&self, mid: u8) -> Names {
+        match self.is_known {
+            true => Names::default(),
+            false => Names { mid: Some(mid), rid: self.rid.map(|rid| (RID, rid)) },
+        }
+    }
+}
+
+/// The header of a packet.
+struct Head {
+    payload_type: u8,
+    marker: bool,
+    sequence: u64,
+    timestamp: u32,
+    ssrc: u32,
+    level: Option<u8>,
+    names: Names,
+}
+
+/// MID, and RID or repaired RID with the id of its header extension.
+#[derive(Default)]
+struct Names {
+    mid: Option<u8>,
+    rid: Option<(u8, u8)>,
+}
+
+impl Out<'_> {
+    /// Begins a packet; gives the length of its header.
+    fn begin(&mut self, head: &Head, sent_at: Duration) -> usize {
+        let out = &mut *self.packet;
+        out.clear();
+        out.extend([0x90, u8::from(head.marker) << 7 | head.payload_type]);
+        out.extend((head.sequence as u16).to_be_bytes());
+        out.extend(head.timestamp.to_be_bytes());
+        out.extend(head.ssrc.to_be_bytes());
+        let extension_bytes = extension_bytes(head.level, &head.names);
         out.extend([0xbe, 0xde, 0, (extension_bytes / 4) as u8]);
         let end = out.len() + extension_bytes;
-        let [high, low] = transport_number.to_be_bytes();
-        out.extend([TRANSPORT_CC << 4 | 1, high, low]);
+        let [high, low] = self.next_transport_number.to_be_bytes();
+        *self.next_transport_number = self.next_transport_number.wrapping_add(1);
+        out.extend([TRANSPORT_CC << 4 | 1, high, low, ABS_SEND_TIME << 4 | 2]);
         // 6 bits of seconds, 18 of fraction: the middle of an NTP time.
-        out.push(ABS_SEND_TIME << 4 | 2);
         out.extend(&((ntp(sent_at) >> 14) as u32).to_be_bytes()[1..]);
-        if self.clock_rate == 48_000 {
-            out.extend([AUDIO_LEVEL << 4, LEVEL]);
-        }
-        if !self.is_known {
-            out.extend([MID << 4, mid]);
-            out.extend(self.rid.into_iter().flat_map(|rid| [RID << 4, rid]));
-        }
+        out.extend(head.level.into_iter().flat_map(|level| [AUDIO_LEVEL << 4, level]));
+        out.extend(head.names.mid.into_iter().flat_map(|mid| [MID << 4, mid]));
+        out.extend(head.names.rid.into_iter().flat_map(|(id, rid)| [id << 4, rid]));
         out.resize(end, 0);
+        end
     }
+}
+
+/// Header extensions in the one-byte form (RFC 8285 section 4.2), padded to whole words: transport-wide number (3 bytes), absolute
+/// send time (4), and 2 for each of the others.
+fn extension_bytes(level: Option<u8>, names: &Names) -> usize {
+    let others = [level.is_some(), names.mid.is_some(), names.rid.is_some()];
+    (3 + 4 + 2 * others.into_iter().filter(|is_there| *is_there).count()).next_multiple_of(4)
 }
 
 fn ntp(since_1970: Duration) -> u64 {

@@ -24,6 +24,8 @@ pub struct Connection {
 #[derive(Debug)]
 enum Stage {
     Opening(MidHandshake<ClientHandshake<TcpStream>>),
+    /// The server had agreed before anybody asked.
+    Agreed(Box<WebSocket<TcpStream>>),
     Open(Box<WebSocket<TcpStream>>),
     Over,
 }
@@ -40,7 +42,7 @@ pub enum Heard {
 }
 
 impl Connection {
-    /// Connects and asks for a WebSocket.
+    /// Connects and asks for a WebSocket. It is to be read once before it is waited for.
     ///
     /// # Errors
     /// Nobody answers there.
@@ -59,7 +61,7 @@ impl Connection {
         let stage = match tungstenite::client(request, stream) {
             Err(HandshakeError::Interrupted(handshake)) => Stage::Opening(handshake),
             Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
-            Ok((socket, _)) => Stage::Open(Box::new(socket)),
+            Ok((socket, _)) => Stage::Agreed(Box::new(socket)),
         };
         Ok(Connection { descriptor, stage })
     }
@@ -68,6 +70,10 @@ impl Connection {
     pub fn read(&mut self) -> Option<Heard> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Opening(handshake) => self.shake(handshake.handshake()),
+            Stage::Agreed(socket) => {
+                self.stage = Stage::Open(socket);
+                Some(Heard::Opened)
+            }
             Stage::Open(mut socket) => {
                 let heard = read_text(&mut socket);
                 if !matches!(heard, Some(Heard::Closed(_))) {

@@ -272,7 +272,7 @@ impl Worker {
                     receiving.handle_rtcp(now, compound);
                 }
                 (Received::Rtcp(compound), Flow::Publishing(publishing)) => {
-                    publishing.handle_rtcp(compound, totals);
+                    publishing.handle_rtcp(compound, path, totals);
                 }
                 (Received::Rtp(_), Flow::Publishing(_)) | (Received::Nothing, _) => {}
             }
