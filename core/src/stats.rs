@@ -178,6 +178,8 @@ pub struct SfuStats {
     pub bytes_received: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
+    /// Transmits that they went out in: with segmentation offload, system calls.
+    pub transmits_sent: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
     /// RTP packets received and accepted.
@@ -223,8 +225,9 @@ pub struct SfuStats {
 }
 
 impl SfuStats {
-    /// Counts datagrams that were handed out to be sent.
+    /// Counts a transmit that was handed out to be sent.
     pub fn count_sent(&mut self, datagrams: usize, bytes: usize) {
+        self.transmits_sent += 1;
         self.datagrams_sent += datagrams as u64;
         self.bytes_sent += bytes as u64;
     }

@@ -4,7 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_io::{Async, Timer};
 use sansfu_runtime::{Signal, Worker};
@@ -28,7 +28,7 @@ async fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()>
     let mut deadline = worker.drain();
     let mut signal = None;
     loop {
-        worker.wait(Some(Duration::ZERO))?;
+        worker.look()?;
         let more_datagrams = worker.receive();
         let stop = take_signals(&mut worker, signal.take(), signals);
         worker.expire(deadline);

@@ -1,6 +1,7 @@
 //! Shared parts of the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken expectation is what a test reports")]
 pub mod bandwidth;
+pub mod budgets;
 pub mod choices;
 pub mod counting_allocator;
 pub mod fixed_dtls;

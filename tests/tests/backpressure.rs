@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sansfu::sfu::{Input, Output, TransmitClass};
-use sansfu_tests::load::Load;
+use sansfu_tests::load::memory::Load;
 
 /// Polls everything; `drops` says of how many datagrams of a transmit there was no room. Gives the datagrams by class.
 fn drain(load: &mut Load, drops: impl Fn(TransmitClass) -> usize) -> BTreeMap<TransmitClass, usize> {

@@ -15,6 +15,9 @@ use crate::{Counters, MediaSocket, ReceiveBuffers};
 /// Batches taken from one socket before its output is sent: enough for long runs of segments, and short in time.
 const MAX_BATCHES_PER_TURN: usize = 4;
 
+/// So many sockets are read without having been found ready: asking takes some system calls, reading in vain takes one.
+const MAX_SOCKETS_TRIED: usize = 2;
+
 /// Bound sockets, registered with a poller for as long as they are here.
 pub struct MediaSockets {
     poller: Arc<Poller>,
@@ -92,6 +95,17 @@ impl MediaSockets {
                 self.writable.push(event.key);
             }
         }
+        Ok(())
+    }
+
+    /// Notes which sockets could be read, or may be: of a few it is cheaper to try than to ask.
+    pub fn look(&mut self) -> io::Result<()> {
+        let is_full = self.sockets.iter().flatten().any(MediaSocket::is_full);
+        if is_full || self.keys.len() > MAX_SOCKETS_TRIED {
+            return self.wait(Some(Duration::ZERO));
+        }
+        self.ready.clear();
+        self.ready.extend(self.keys.values());
         Ok(())
     }
 

@@ -148,6 +148,11 @@ impl Worker {
         self.sockets.wait(timeout)
     }
 
+    /// Notes which sockets may be read, for those who have waited by [`MediaSockets::readiness`].
+    pub fn look(&mut self) -> io::Result<()> {
+        self.sockets.look()
+    }
+
     /// Takes what the sockets have that could be read, up to some batches, and sends what full ones have room for again. Returns
     /// whether there may be more to read.
     pub fn receive(&mut self) -> bool {

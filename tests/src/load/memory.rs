@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sansfu::config::Config;
+use sansfu::dtls::DtlsBackend;
 use sansfu::id::{ProducerId, RouterId, TransportId};
 use sansfu::model::{ConsumerOptions, ProducerOptions, RouterOptions};
 use sansfu::ortc::{MediaKind, RtpCapabilities, default_media_codecs};
@@ -59,19 +60,31 @@ impl Load {
     /// If something is refused.
     pub fn new(transports: usize, streams: usize) -> Self {
         let backend = Arc::new(FixedDtls::new(SrtpProfile::AeadAes128Gcm));
-        let config = Config {
-            dtls_backend: Some(backend.clone()),
-            // Nobody renews consent here.
-            ice_consent_timeout: Duration::ZERO,
-            ..config()
-        };
+        // Nobody renews consent here.
+        let mut load = Load::empty(Some(backend.clone()), Duration::ZERO);
+        for first in (0..streams).step_by(50) {
+            load.add_publisher(first, (streams - first).min(50), &backend);
+        }
+        for _ in 0..transports {
+            load.add_transport(streams, &backend);
+        }
+        load
+    }
+
+    /// A router without transports. With a `backend` DTLS agrees on what that has fixed; else it is the real one.
+    ///
+    /// # Panics
+    /// If something is refused.
+    pub fn empty(backend: Option<Arc<FixedDtls>>, ice_consent_timeout: Duration) -> Self {
+        let dtls_backend = backend.map(|backend| backend as Arc<dyn DtlsBackend>);
+        let config = Config { dtls_backend, ice_consent_timeout, ..config() };
         let now = epoch();
         let mut sfu = Sfu::new(config, [7; 32], now, wall()).unwrap_or_else(|error| panic!("{error}"));
         let options = RouterOptions { media_codecs: default_media_codecs(), ..RouterOptions::default() };
         let router = sfu.create_router(now, options).unwrap_or_else(|error| panic!("{error}"));
         let capabilities =
             sfu.router_rtp_capabilities(router).unwrap_or_else(|error| panic!("{error}")).clone();
-        let mut load = Load {
+        Load {
             sfu,
             now,
             router,
@@ -80,14 +93,7 @@ impl Load {
             consumers: 0,
             sequence: 1,
             next_port: 1_000,
-        };
-        for first in (0..streams).step_by(50) {
-            load.add_publisher(first, (streams - first).min(50), &backend);
         }
-        for _ in 0..transports {
-            load.add_transport(streams, &backend);
-        }
-        load
     }
 
     /// A transport that consumes the first `streams` streams.
@@ -189,26 +195,40 @@ impl Load {
 
     /// A client that is connected.
     fn add_client(&mut self, backend: &Arc<FixedDtls>) -> (ScriptedClient, SocketAddr) {
-        let mut client = ScriptedClient::new(&mut self.sfu, self.now, self.router, backend.clone());
-        client.keeps_received = false;
-        self.next_port += 1;
-        let remote = SocketAddr::from(([198, 51, 100, 1], self.next_port));
-        let mut sent = Vec::new();
+        let (mut client, remote) = self.new_client(backend.clone());
         while !client.is_connected() {
-            client.poll(self.now, &mut sent);
-            assert!(!sent.is_empty(), "the client has nothing to say and is not connected");
-            for (_, mut bytes) in std::mem::take(&mut sent) {
-                self.feed(remote, &mut bytes);
-            }
-            while let Output::Transmit(_) | Output::Event(_) = self.answer(&mut client) {}
+            assert!(self.exchange(&mut client, remote), "the client has nothing to say and is not connected");
         }
         (client, remote)
+    }
+
+    /// A client that has not said anything.
+    pub fn new_client(&mut self, backend: Arc<dyn DtlsBackend>) -> (ScriptedClient, SocketAddr) {
+        let mut client = ScriptedClient::new(&mut self.sfu, self.now, self.router, backend);
+        client.keeps_received = false;
+        self.next_port += 1;
+        (client, SocketAddr::from(([198, 51, 100, 1], self.next_port)))
+    }
+
+    /// Takes what the client has to say now, and gives it the answers. `false`: it had nothing to say.
+    pub fn exchange(&mut self, client: &mut ScriptedClient, remote: SocketAddr) -> bool {
+        let mut sent = Vec::new();
+        client.poll(self.now, &mut sent);
+        for (_, bytes) in &mut sent {
+            self.feed(remote, bytes);
+        }
+        while let Output::Transmit(_) | Output::Event(_) = self.answer(client) {}
+        !sent.is_empty()
     }
 
     fn answer(&mut self, client: &mut ScriptedClient) -> Output<'_> {
         let output = self.sfu.poll_output();
         if let Output::Transmit(transmit) = &output {
-            client.handle_datagram(self.now, sfu_address(), transmit.payload);
+            let size = transmit.segment_size.unwrap_or(transmit.payload.len());
+            transmit
+                .payload
+                .chunks(size)
+                .for_each(|bytes| client.handle_datagram(self.now, sfu_address(), bytes));
         }
         output
     }
