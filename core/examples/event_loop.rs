@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     target: &path,
                     content_type: Some("application/sdp"),
                     if_match: None,
+                    authorization: None,
                     body: sdp.as_bytes(),
                 };
                 server.handle_input(

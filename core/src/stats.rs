@@ -186,6 +186,22 @@ pub struct SfuStats {
     pub rtp_packets_received: u64,
     /// RTP packets sent, retransmissions among them.
     pub rtp_packets_sent: u64,
+    /// Packets sent again because a client missed them.
+    pub rtx_packets_sent: u64,
+    /// Packets that clients have sent again.
+    pub rtx_packets_received: u64,
+    /// RTCP datagrams received and understood.
+    pub rtcp_datagrams_received: u64,
+    /// RTCP datagrams sent.
+    pub rtcp_datagrams_sent: u64,
+    /// Sender and receiver reports in those received.
+    pub rtcp_reports_received: u64,
+    /// NACKs in those received.
+    pub rtcp_nacks_received: u64,
+    /// Requests for keyframes (PLI, FIR) in those received.
+    pub rtcp_key_frame_requests_received: u64,
+    /// Messages about bandwidth (transport-wide feedback, REMB) in those received.
+    pub rtcp_bandwidth_messages_received: u64,
     /// Dropped: not STUN, DTLS, RTP or RTCP.
     pub dropped_unknown_protocol: u64,
     /// Dropped: malformed STUN, or for no transport of ours.

@@ -14,9 +14,9 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use sansfu::server::HttpResponse;
 use sansfu::server::edge::{self, Route};
 use sansfu::server::settings::Settings;
+use sansfu::server::{HttpResponse, Secret};
 use sansfu_runtime::{Counters, OwnedRequest, Signal, page};
 use smol::LocalExecutor;
 use smol::channel::{self, Receiver, Sender};
@@ -227,6 +227,7 @@ async fn forward(
         target,
         content_type: field(&parts.headers, header::CONTENT_TYPE.as_str()),
         if_match: field(&parts.headers, header::IF_MATCH.as_str()),
+        authorization: field(&parts.headers, header::AUTHORIZATION.as_str()).map(Secret::new),
         body,
     };
     ask(front_end.worker_of(room_id), request).await

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sansfu::server::HttpResponse;
 use sansfu::server::edge::{self, Route};
+use sansfu::server::{HttpResponse, Secret};
 use sansfu_runtime::{OwnedRequest, Signal, page};
 use tungstenite::handshake::derive_accept_key;
 
@@ -72,6 +72,7 @@ fn answer(shared: &Shared, head: &Head, body: Vec<u8>) -> Answer {
         target: head.target.clone(),
         content_type: head.field("content-type"),
         if_match: head.field("if-match"),
+        authorization: head.field("authorization").map(Secret::new),
         body,
     };
     Answer::Response(match edge::route(&head.method, &head.target, None) {

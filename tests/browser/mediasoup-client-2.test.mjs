@@ -9,13 +9,14 @@ import { Server } from './lib/server.mjs';
 import { until, untilRises } from './lib/until.mjs';
 
 const LIMIT = { timeout: 120_000 };
+const ADMIN_TOKEN = 'swordfish-swordfish-swordfish';
 let server;
 let site;
 let browser;
 let rooms = 0;
 
 before(async () => {
-  server = await Server.start();
+  server = await Server.start({ env: { SANSFU_ADMIN_TOKEN: ADMIN_TOKEN } });
   site = await startClientSite();
   browser = await launch();
 }, LIMIT);
@@ -159,6 +160,47 @@ test('who leaves is told, and who is gone without goodbye too', LIMIT, async (t)
   await cat.notified('peerClosed', ({ peerId }) => peerId === 'ben');
   await cat.page.close();
   await event(ann, 'peerclose', ({ name }) => name === 'cat', { timeoutMs: 10_000 });
+});
+
+test('who is thrown out by the operator is told, and so are the others', LIMIT, async (t) => {
+  const { ann, ben, cat, room } = await meet(t, { ann: 2, ben: 2, cat: 3 });
+  for (const peer of [ann, ben]) await produceBoth(peer, { width: 320, height: 180 });
+  const ofAnn = await seesAndHears(ben, 'ann');
+  await seesAndHears(cat, 'ann');
+  await seesAndHears(ann, 'ben');
+  const kick = (headers) => fetch(`${server.origin}/rooms/${room}/peers/ann`, { method: 'DELETE', headers });
+  for (const headers of [{}, { authorization: `Bearer ${ADMIN_TOKEN}x` }]) {
+    const refused = await kick(headers);
+    assert.equal(refused.status, 401);
+    assert.match(refused.headers.get('www-authenticate'), /^Bearer/);
+  }
+  assert.equal(await ann.call('isClosed'), false);
+
+  const kicked = await kick({ authorization: `Bearer ${ADMIN_TOKEN}` });
+  assert.equal(kicked.status, 204);
+  const closed = await event(ann, 'close');
+  assert.equal(closed.originator, 'remote');
+  assert.equal(await ann.call('isClosed'), true);
+  assert.equal((await event(ann, 'disconnected')).code, 4000);
+  await event(ben, 'peerclose', ({ name }) => name === 'ann');
+  for (const { id } of [ofAnn.video, ofAnn.audio]) await event(ben, 'consumerclose', (closed) => closed.id === id);
+  assert.deepEqual((await ben.call('consumers')).filter(({ peerId }) => peerId === 'ann'), []);
+  await cat.notified('peerClosed', ({ peerId }) => peerId === 'ann');
+  await until('cat has no consumers of ann', async () => (await cat.call('consumers')).every(({ peerId }) => peerId !== 'ann'));
+
+  // The others go on; and there is nobody left to be thrown out.
+  const ofBen = await consumer(cat, 'ben', 'video');
+  await cat.seesPictures(ofBen.id);
+  assert.equal((await kick({ authorization: `Bearer ${ADMIN_TOKEN}` })).status, 404);
+  assert.doesNotMatch(server.log, new RegExp(ADMIN_TOKEN), 'the token in the log');
+
+  // So it is with version 3, whose client just loses its WebSocket, and is told by the code to stay away.
+  const other = await fetch(`${server.origin}/rooms/${room}/peers/cat`, {
+    method: 'DELETE', headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+  });
+  assert.equal(other.status, 204);
+  await event(ben, 'peerclose', ({ name }) => name === 'cat');
+  await until('cat is disconnected', async () => (await cat.call('closed'))?.code === 4000);
 });
 
 test('a name that is taken is refused', LIMIT, async (t) => {

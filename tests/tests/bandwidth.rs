@@ -51,6 +51,7 @@ impl Scene {
                 seed: seed + index as u64,
                 lacks: Vec::new(),
                 generation: Generation::Three,
+                spy: false,
             });
             world.add(
                 client,

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use sansfu::server::edge;
 use sansfu::server::settings::{RtcAddresses, Settings};
+use sansfu::server::{Secret, edge};
 use sansfu_runtime::{Running, StartError};
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest as _;
@@ -37,6 +37,7 @@ for_both!(
     frames_that_are_too_long_or_not_text_close_the_session,
     one_broken_session_leaves_the_others_alone,
     bodies_that_are_too_long_are_refused,
+    the_operator_throws_a_peer_out,
     a_client_that_dawdles_over_its_head_is_cut_off,
     too_many_connections_are_refused,
     a_stop_tells_sessions_and_frees_all_ports,
@@ -161,6 +162,13 @@ fn ask(socket: &mut WebSocket<TcpStream>, id: u64, method: &str) -> Value {
             }
         }
     }
+}
+
+fn kick(address: SocketAddr, authorization: &str) -> Response {
+    let mut stream = connect(address);
+    let head = format!("DELETE /rooms/room/peers/me HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    read_response(&mut stream, true)
 }
 
 /// The code that the server closes a session with.
@@ -343,6 +351,26 @@ fn bodies_that_are_too_long_are_refused<R: Running>(start: fn(&Settings) -> Resu
     let allowed = request(server.http_address(), "POST", "/whip/room/peer", &most);
     assert_ne!(allowed.status, 413);
     assert_eq!(get(server.http_address(), "/health").status, 200);
+}
+
+fn the_operator_throws_a_peer_out<R: Running>(start: fn(&Settings) -> Result<R, StartError>) {
+    let token = "swordfish-swordfish-swordfish";
+    let server = start(&Settings { admin_token: Some(Secret::new(token)), ..settings() }).unwrap();
+    let address = server.http_address();
+    let mut socket = open(address, "room", "me");
+    ask(&mut socket, 1, "getRouterRtpCapabilities");
+    let twice = format!("Authorization: Bearer {token}\r\nAuthorization: Bearer {token}\r\n");
+    for wrong in ["", "Authorization: Bearer wrong\r\n", "Authorization: Bearer \u{80}\r\n", &twice] {
+        let refused = kick(address, wrong);
+        assert_eq!(refused.status, 401, "{wrong}");
+        assert!(refused.has("www-authenticate: Bearer realm=\"sansfu\""), "{}", refused.head);
+    }
+    let right = format!("authorization: bearer {token}\r\n");
+    assert_eq!(kick(address, &right).status, 204);
+    assert_eq!(close_code(&mut socket), CloseCode::Library(4000));
+    assert_eq!(kick(address, &right).status, 404);
+    let without = start(&settings()).unwrap();
+    assert_eq!(kick(without.http_address(), &right).status, 404);
 }
 
 fn a_client_that_dawdles_over_its_head_is_cut_off<R: Running>(start: fn(&Settings) -> Result<R, StartError>) {

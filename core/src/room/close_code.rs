@@ -1,9 +1,11 @@
 //! Codes with which sessions are closed (RFC 6455 section 7.4.2: 4000 to 4999 are the application's).
 //!
-//! protoo clients connect again after every code but 4000.
+//! protoo clients connect again after every code but 4000: the two reasons to stay away have that one.
 
-/// A newer session of the same peer has come: stay away. The one code after which a protoo client does not come back.
+/// A newer session of the same peer has come: stay away.
 pub const REPLACED: u16 = 4000;
+/// The operator has closed the peer: stay away, too.
+pub const KICKED: u16 = 4000;
 /// The ids are not usable, or too many messages were malformed.
 pub const MALFORMED: u16 = 4400;
 /// Too much is queued for the client: it reads too slowly.

@@ -15,6 +15,7 @@
 mod answer;
 mod audio;
 pub mod close_code;
+mod closing;
 mod command;
 mod desk;
 mod events;

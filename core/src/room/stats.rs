@@ -31,6 +31,8 @@ pub struct RoomsStats {
     pub closed_queue_full: u64,
     /// Sessions closed: their media connection was lost.
     pub closed_media_lost: u64,
+    /// Peers thrown out by the operator.
+    pub kicked_peers: u64,
     /// Offers of consumers that the client did not answer in time.
     pub client_requests_timed_out: u64,
 }

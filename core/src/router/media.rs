@@ -52,6 +52,7 @@ impl Router {
         let reception = producer.receive(ctx.now, stream.encoding, stream.is_rtx, packet);
         let came_to_life = !was_live && producer.is_live(stream.encoding);
         ctx.out.stats.rtp_packets_received += 1;
+        ctx.out.stats.rtx_packets_received += u64::from(stream.is_rtx);
         if let Some(transport) = self.transports.get_mut(id.own) {
             let counters = &mut transport.counters;
             let traffic = if stream.is_rtx { &mut counters.rtx_received } else { &mut counters.rtp_received };
@@ -130,6 +131,7 @@ impl Router {
             let numbered = is_new && consumer.layout.has_transport_sequence();
             let bytes = producer.stored_payload_len(&packet) + consumer.layout.overhead_bytes();
             transport.bandwidth.on_resent(ctx.now, bytes);
+            ctx.out.stats.rtx_packets_sent += 1;
             let paced = PacedPacket { packet, gets_time: is_new, numbered, bytes };
             match consumer.kind {
                 MediaKind::Audio => transport.enqueue(ctx.now, paced, ctx.out),

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::{Context, Router};
 use crate::arena::Id;
 use crate::id::{TransportId, tag};
+use crate::stats::SfuStats;
 use crate::wire::ntp::{self, NtpTime};
 use crate::wire::rtcp::{self, ReportBlock, RtcpView, SenderInfo, XrBlock};
 
@@ -19,9 +20,12 @@ impl Router {
         let mut understood = false;
         for packet in rtcp::packets(bytes) {
             understood = true;
+            count(&packet, &mut ctx.out.stats);
             self.handle_rtcp_packet(id, &packet, ctx);
         }
-        if !understood {
+        if understood {
+            ctx.out.stats.rtcp_datagrams_received += 1;
+        } else {
             ctx.out.stats.dropped_rtcp_malformed += 1;
         }
     }
@@ -140,5 +144,15 @@ impl Router {
 
     fn consumer_of(&self, id: TransportId, ssrc: u32) -> Option<Id<tag::Consumer>> {
         self.transports.get(id.own)?.consumer_ssrcs.get(&ssrc).copied()
+    }
+}
+
+fn count(packet: &RtcpView<'_>, stats: &mut SfuStats) {
+    match packet {
+        RtcpView::SenderReport(_) | RtcpView::ReceiverReport(_) => stats.rtcp_reports_received += 1,
+        RtcpView::Nack(_) => stats.rtcp_nacks_received += 1,
+        RtcpView::Pli(_) | RtcpView::Fir(_) => stats.rtcp_key_frame_requests_received += 1,
+        RtcpView::Remb(_) | RtcpView::TransportFeedback(_) => stats.rtcp_bandwidth_messages_received += 1,
+        _ => {}
     }
 }

@@ -1,4 +1,5 @@
 //! HTTP requests and responses, as far as the server looks at them.
+use super::Secret;
 
 /// An HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct HttpRequest<'a> {
     pub content_type: Option<&'a str>,
     /// The `If-Match` field.
     pub if_match: Option<&'a str>,
+    /// The `Authorization` field.
+    pub authorization: Option<&'a Secret>,
     /// The body.
     pub body: &'a [u8],
 }

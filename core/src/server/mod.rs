@@ -3,10 +3,12 @@
 //! A runtime asks [`edge::route`] what an HTTP request is about, passes WebSockets and what is left of the requests to
 //! [`Server::handle_input`] together with the datagrams, and does what [`Server::poll_output`] says until that is
 //! [`Output::Timeout`].
+mod admin;
 pub mod edge;
 mod http;
 mod io;
 mod mediasoup;
+mod secret;
 pub mod settings;
 mod stats;
 mod whip;
@@ -18,6 +20,7 @@ pub use crate::room::Limits;
 pub use crate::room::mediasoup::{Action, ErrorName, MediasoupError, Profile};
 pub use http::{HttpRequest, HttpResponse};
 pub use io::{Datagram, Deadline, ExchangeId, Input, Output, Protocol, SessionId, Transmit, TransmitClass};
+pub use secret::Secret;
 pub use stats::{HttpStats, ServerStats};
 
 use crate::config::Config;
@@ -41,6 +44,8 @@ pub struct ServerConfig {
     pub media_codecs: Vec<RtpCodecCapability>,
     /// Of rooms, sessions and resources.
     pub limits: Limits,
+    /// Lets who has it throw peers out by `DELETE /rooms/{room}/peers/{peer}`. `None`: nobody can.
+    pub admin_token: Option<Secret>,
 }
 
 /// An SFU with rooms, protoo sessions, WHIP and WHEP, as a state machine.
@@ -50,6 +55,7 @@ pub struct Server {
     rooms: Rooms,
     resources: Resources,
     limits: Limits,
+    admin_token: Option<Secret>,
     /// What every room can do.
     rtp_capabilities: RtpCapabilities,
     responses: VecDeque<(ExchangeId, HttpResponse)>,
@@ -81,6 +87,7 @@ impl Server {
             resources: Resources::new(root.fork()),
             rooms: Rooms::new(media_codecs, config.limits.clone(), root.fork()),
             limits: config.limits,
+            admin_token: config.admin_token,
             rtp_capabilities,
             responses: VecDeque::new(),
             events: VecDeque::new(),
@@ -204,6 +211,7 @@ impl Server {
             ["whip", path @ ..] => self.respond_whip(now, request, whip::Face::Whip, path),
             ["whep", path @ ..] => self.respond_whip(now, request, whip::Face::Whep, path),
             ["rooms", room_id] => self.respond_room(request, room_id),
+            ["rooms", room_id, "peers", peer_id] => self.respond_peer(now, request, room_id, peer_id),
             ["stats"] if matches!(request.method, "GET" | "HEAD") => {
                 HttpResponse::json(200, serde_json::to_string(&self.stats()).unwrap_or_default())
             }

@@ -2,6 +2,7 @@
 //!
 //! Both runtimes have the same flags because both parse them here. Every flag has an environment variable of the same name
 //! (`--rtc-port` is `SANSFU_RTC_PORT`; several values separated by commas); the flag wins.
+mod activity;
 mod flags;
 mod log;
 #[cfg(test)]
@@ -12,10 +13,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::ServerConfig;
+use super::{Secret, ServerConfig};
 use crate::config::{CertificateSource, Config, ListenAddress, PortRange};
 use crate::ortc::RtpCodecCapability;
 use crate::room::Limits;
+pub use activity::Activity;
 use flags::{FLAGS, Flag};
 pub use log::{LogLevel, LogTag, LogTags, SettingsUpdate};
 
@@ -76,6 +78,8 @@ pub struct Settings {
     pub log_tags: LogTags,
     /// A JSON file with a [`SettingsUpdate`]: what it says goes over the values here, at start and whenever it is read again.
     pub settings_file: Option<PathBuf>,
+    /// Lets who has it throw peers out, see [`ServerConfig::admin_token`]. None.
+    pub admin_token: Option<Secret>,
     /// HTTP connections at a time, WebSockets among them; more are refused with status 503. 10,000.
     pub max_connections: usize,
     /// Limits of rooms, sessions and resources, of each worker.
@@ -193,6 +197,7 @@ impl Default for Settings {
             log_level: LogLevel::Info,
             log_tags: LogTags::ALL,
             settings_file: None,
+            admin_token: None,
             max_connections: 10_000,
             limits: Limits::default(),
             sfu: Config::default(),
@@ -338,7 +343,8 @@ impl Settings {
     pub fn server_config(&self, listen: Vec<ListenAddress>, files: &LoadedFiles) -> ServerConfig {
         let LoadedFiles { certificate, media_codecs } = files.clone();
         let sfu = Config { listen, certificate, max_routers: self.limits.max_rooms, ..self.sfu.clone() };
-        ServerConfig { sfu, media_codecs, limits: self.limits.clone() }
+        let (limits, admin_token) = (self.limits.clone(), self.admin_token.clone());
+        ServerConfig { sfu, media_codecs, limits, admin_token }
     }
 
     fn check(&self) -> Result<(), SettingsError> {

@@ -1,3 +1,4 @@
+mod admin;
 mod hostile;
 mod limits;
 mod mediasoup;
@@ -29,6 +30,8 @@ macro_rules! recorded {
     };
 }
 use recorded;
+
+const ADMIN_TOKEN: &str = "swordfish-swordfish-swordfish";
 
 /// A server with its clients, in virtual time.
 struct World {
@@ -63,7 +66,7 @@ impl World {
     fn with_codecs(media_codecs: Vec<RtpCodecCapability>, limits: Limits) -> Self {
         let listen = vec![ListenAddress { local: "127.0.0.1:40000".parse().unwrap(), announced: None }];
         let sfu = Config { listen, ..Config::default() };
-        let config = ServerConfig { sfu, media_codecs, limits };
+        let config = ServerConfig { sfu, media_codecs, limits, admin_token: Some(Secret::new(ADMIN_TOKEN)) };
         #[allow(clippy::disallowed_methods)] // tests may start their virtual time anywhere
         let now = Instant::now();
         World {
@@ -247,10 +250,13 @@ impl World {
         fields: (Option<&str>, Option<&str>),
         body: &[u8],
     ) -> HttpResponse {
+        let (content_type, if_match) = fields;
+        self.exchange(HttpRequest { method, target, content_type, if_match, authorization: None, body })
+    }
+
+    fn exchange(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         self.count += 1;
         let exchange = ExchangeId(self.count);
-        let (content_type, if_match) = fields;
-        let request = HttpRequest { method, target, content_type, if_match, body };
         self.input(Input::Http { exchange, request });
         self.responses.remove(&exchange).expect("a response")
     }

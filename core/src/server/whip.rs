@@ -278,7 +278,7 @@ impl Resources {
     }
 
     /// Takes a resource whose transport is gone out of the tables.
-    fn forget(&mut self, transport: TransportId) {
+    pub(super) fn forget(&mut self, transport: TransportId) {
         let token = self.by_transport.remove(&transport);
         let Some(resource) = token.and_then(|token| self.by_token.remove(&token)) else { return };
         for consumer in &resource.consumers {

@@ -299,6 +299,7 @@ impl WebRtcTransport {
             let wanted = buffer.len() > start && srtp.sender.protect_rtcp(buffer, start).is_ok();
             if wanted {
                 sent.add(now, buffer.len() - start);
+                out.stats.rtcp_datagrams_sent += 1;
             }
             wanted
         });

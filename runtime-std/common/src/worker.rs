@@ -13,9 +13,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sansfu::id::TransportId;
-use sansfu::server::settings::LogTag;
+use sansfu::server::settings::{Activity, LogTag};
 use sansfu::server::{
-    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, SessionId,
+    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Secret, Server, SessionId,
 };
 
 use crate::{Counters, LiveSettings, MediaSockets};
@@ -97,6 +97,8 @@ pub struct OwnedRequest {
     pub content_type: Option<String>,
     /// The `If-Match` field.
     pub if_match: Option<String>,
+    /// The `Authorization` field.
+    pub authorization: Option<Secret>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -110,6 +112,7 @@ pub struct Worker {
     exchanges: BTreeMap<ExchangeId, Box<dyn FnOnce(HttpResponse) + Send>>,
     next_exchange: u64,
     live_settings: LiveSettings,
+    activity: Activity,
     counters: Arc<Counters>,
 }
 
@@ -139,6 +142,7 @@ impl Worker {
             exchanges: BTreeMap::new(),
             next_exchange: 0,
             live_settings,
+            activity: Activity::new(Instant::now()),
             counters,
         }
     }
@@ -191,6 +195,7 @@ impl Worker {
                     target: &request.target,
                     content_type: request.content_type.as_deref(),
                     if_match: request.if_match.as_deref(),
+                    authorization: request.authorization.as_ref(),
                     body: &request.body,
                 };
                 self.server.handle_input(now, Input::Http { exchange, request });
@@ -199,12 +204,13 @@ impl Worker {
         }
     }
 
-    /// Tells the core the time, when `deadline` has come.
+    /// Tells the core the time, when `deadline` has come; and the log what there was.
     pub fn expire(&mut self, deadline: Option<Instant>) {
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.server.handle_input(now, Input::Timeout);
         }
+        self.log_activity(now);
     }
 
     /// Does all that the core wants done, and returns when it wants to be woken.
@@ -278,6 +284,17 @@ impl Worker {
                     }
                 }
                 Output::Timeout(deadline) => return deadline.at,
+            }
+        }
+    }
+
+    fn log_activity(&mut self, now: Instant) {
+        if !self.activity.is_due(now) {
+            return;
+        }
+        for (tag, counts) in self.activity.take(now, &self.server.sfu().stats()) {
+            if self.live_settings.logs(tag) {
+                tracing::debug!(worker = self.index, tag = tag.as_str(), "{counts}");
             }
         }
     }

@@ -138,6 +138,7 @@ window.client = {
     consumers.get(consumerId)?.consumer.enableStats(1000);
   },
   restartIce: () => room.restartIce(),
+  isClosed: () => room.closed,
   canSend: () => ['audio', 'video'].map((kind) => room.canSend(kind)),
   leave: ({ appData }) => room.leave(appData),
 };

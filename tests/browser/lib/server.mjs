@@ -16,7 +16,7 @@ export class Server {
   #ended;
 
   /** Starts the binary on free ports, or on those given, of this host's address, and waits until it answers `/health`. */
-  static async start({ host = HOST, workers = 1, httpPort, rtcPort, flags = [] } = {}) {
+  static async start({ host = HOST, workers = 1, httpPort, rtcPort, flags = [], env = {} } = {}) {
     const binary = process.env.SANSFU_BIN;
     assert.ok(binary, 'set SANSFU_BIN to the server binary');
     const server = new Server();
@@ -25,7 +25,7 @@ export class Server {
     server.rtcPort = rtcPort ?? (await freeUdpPorts(workers));
     server.workers = workers;
     server.origin = `http://${host}:${server.httpPort}`;
-    server.#spawn(binary, flags);
+    server.#spawn(binary, flags, env);
     try {
       await until('the server answers /health, or has ended', () => !server.running || server.#healthy(), { timeoutMs: 15_000 });
       assert.ok(server.running, `the server ended with status ${server.#child.exitCode}`);
@@ -65,7 +65,7 @@ export class Server {
     assert.doesNotMatch(this.log, /panicked at/, 'a panic in the log');
   }
 
-  #spawn(binary, flags) {
+  #spawn(binary, flags, env) {
     const settings = [
       ['--http', `${this.host}:${this.httpPort}`],
       ['--rtc-ipv4', this.host],
@@ -74,7 +74,7 @@ export class Server {
       ['--num-workers', String(this.workers)],
       ['--log-level', 'info'],
     ];
-    this.#child = spawn(binary, [...settings.flat(), ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(binary, [...settings.flat(), ...flags], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.#log += text));
       stream.unref();

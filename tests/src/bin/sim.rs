@@ -19,7 +19,7 @@ const USAGE: &str = "usage: sim [SEED] [--seeds N] [--minutes M] [--file FILE] [
   --minutes M  go on with further seeds until M minutes have passed
   --file FILE  run the seeds in FILE first: one a line, with what else its command line says; # begins a comment
   --off a,b    leave faults out: loss, jitter, duplication, reordering, rate, corruption, nat, outage, death, hostility,
-                 version-2 (clients of it)
+                 version-2 (clients of it), spies (among those), operations (what servers do to peers)
   --only 1,2   keep only these actions of the plan
   --whole      do not cut failures down
   --write-traces  write tests/traces.txt anew, for a change that is meant to change what is sent, and nothing else

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sansfu::ortc::{IceParameters, RtpCodecCapability};
 use sansfu::server::{
-    ExchangeId, HttpRequest, HttpResponse, Input, Limits, Output, Server, ServerConfig, SessionId,
+    ExchangeId, HttpRequest, HttpResponse, Input, Limits, Output, Secret, Server, ServerConfig, SessionId,
 };
 use serde_json::{Value, json};
 
@@ -21,6 +21,8 @@ use crate::world::{epoch, wall};
 const MAX_NAMES: usize = 32;
 /// The largest request id (protoo counts in JavaScript's numbers).
 const MAX_REQUEST_ID: u64 = (1 << 53) - 1;
+/// What the operator has.
+const ADMIN_TOKEN: &str = "swordfish-swordfish-swordfish";
 
 /// The server and what is known of it from outside.
 pub struct House {
@@ -65,7 +67,8 @@ impl House {
             max_malformed_messages_per_session: 20,
             ..Limits::default()
         };
-        let config = ServerConfig { sfu: scene::config(&backend), media_codecs, limits };
+        let admin_token = Some(Secret::new(ADMIN_TOKEN));
+        let config = ServerConfig { sfu: scene::config(&backend), media_codecs, limits, admin_token };
         let now = epoch();
         House {
             server: Server::new(config, [6; 32], now, wall()).unwrap(),
@@ -131,7 +134,10 @@ impl House {
     ) -> HttpResponse {
         let exchange = ExchangeId(self.next_name());
         self.exchange = Some(exchange);
-        let request = HttpRequest { method, target, content_type, if_match, body };
+        // Whoever asks is the operator, too.
+        let secret = Secret::new(format!("Bearer {ADMIN_TOKEN}"));
+        let authorization = Some(&secret);
+        let request = HttpRequest { method, target, content_type, if_match, authorization, body };
         self.handle(Input::Http { exchange, request });
         let response = self.response.take().expect("one response");
         assert!((200..600).contains(&response.status));

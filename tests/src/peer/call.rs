@@ -47,6 +47,8 @@ pub struct CallerConfig {
     pub lacks: Vec<&'static str>,
     /// What it speaks.
     pub generation: Generation,
+    /// Of version 2: whether it comes as a spy.
+    pub spy: bool,
 }
 
 /// What a client has seen that must not be.
@@ -500,6 +502,9 @@ impl Caller {
 
     fn publish_wanted(&mut self, now: Instant) {
         let Some(call) = self.call.as_mut().filter(|call| call.joined) else { return };
+        if self.config.spy {
+            return self.try_to_send(now);
+        }
         let Some(transport) = &call.sending else { return };
         let (transport_id, numbers) = (transport.id.clone(), transport.numbers.clone());
         for track in std::mem::take(&mut call.wanted) {

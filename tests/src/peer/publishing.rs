@@ -117,6 +117,7 @@ pub struct Outgoing {
     /// Its producer, once the server has one.
     producer_id: Option<String>,
     paused: bool,
+    paused_by_server: bool,
     muted: bool,
     parameters: Value,
 }
@@ -136,7 +137,16 @@ impl Outgoing {
             (1..spec.encodings.len()).for_each(|encoding| sender.set_encoding_active(encoding, false));
         }
         let parameters = spec.rtp_parameters(client_seed);
-        Outgoing { track, sent, sender, producer_id: None, paused: false, muted: false, parameters }
+        Outgoing {
+            track,
+            sent,
+            sender,
+            producer_id: None,
+            paused: false,
+            paused_by_server: false,
+            muted: false,
+            parameters,
+        }
     }
 
     /// `audio` or `video`.
@@ -176,6 +186,12 @@ impl Outgoing {
         self.follow(now);
     }
 
+    /// The server pauses its producer, or lets it go on.
+    pub fn set_paused_by_server(&mut self, now: Instant, paused: bool) {
+        self.paused_by_server = paused;
+        self.follow(now);
+    }
+
     /// Sends nothing without telling anybody, or goes on.
     pub fn set_muted(&mut self, now: Instant, muted: bool) {
         self.muted = muted;
@@ -184,7 +200,7 @@ impl Outgoing {
 
     /// Whether it sends.
     pub fn is_live(&self) -> bool {
-        self.producer_id.is_some() && !self.paused && !self.muted
+        self.producer_id.is_some() && !self.paused && !self.paused_by_server && !self.muted
     }
 
     fn follow(&mut self, now: Instant) {

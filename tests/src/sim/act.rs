@@ -1,10 +1,11 @@
 //! Carries out the actions of a plan.
 use std::net::SocketAddr;
 
-use serde_json::json;
+use sansfu::server::{self, Secret};
+use serde_json::{Value, json};
 
-use super::plan::{Action, Plan, Timed};
-use super::run::{CallWorld, mix};
+use super::plan::{Action, Operation, Plan, Timed};
+use super::run::{ADMIN_TOKEN, CallWorld, mix};
 use crate::choices::Choices;
 use crate::net::LinkConfig;
 use crate::peer::call::Order;
@@ -55,6 +56,9 @@ const NONSENSE_OF_VERSION_2: [&str; 16] = [
 /// Does what an action says; what is not possible now is not done.
 pub(super) fn act(world: &mut CallWorld, plan: &Plan, timed: &Timed) {
     let host = timed.host as usize % world.hosts.len();
+    if let Action::Operate(operation) = &timed.action {
+        return operate(world, host, *operation);
+    }
     if world.hosts[host].dead {
         return;
     }
@@ -117,6 +121,38 @@ pub(super) fn heal(world: &mut CallWorld) {
             give(world, index, Order::Mute(nth, false));
         }
         give(world, index, Order::Speak);
+    }
+}
+
+/// A server does something to a client that is in a room, dead or alive.
+fn operate(world: &mut CallWorld, host: usize, operation: Operation) {
+    let client = &world.hosts[host].client;
+    let Some(room_id) = client.room_id().map(str::to_owned) else { return };
+    let peer_id = client.peer_id().to_owned();
+    let app_data = Value::Null;
+    let action = match operation {
+        Operation::Kick => {
+            let authorization = Secret::new(format!("Bearer {ADMIN_TOKEN}"));
+            return world.kick(&room_id, &peer_id, &authorization);
+        }
+        Operation::ClosePeer => Some(server::Action::ClosePeer { app_data }),
+        Operation::CloseTransport { sending } => {
+            client.transport_id(sending).map(|id| server::Action::CloseTransport { id, app_data })
+        }
+        Operation::CloseProducer(nth) => {
+            client.producer_id(nth).map(|id| server::Action::CloseProducer { id, app_data })
+        }
+        Operation::PauseProducer(nth, paused) => client.producer_id(nth).map(|id| match paused {
+            true => server::Action::PauseProducer { id, app_data },
+            false => server::Action::ResumeProducer { id, app_data },
+        }),
+        Operation::PauseConsumer(nth, paused) => client.consumer_id(nth).map(|id| match paused {
+            true => server::Action::PauseConsumer { id, app_data },
+            false => server::Action::ResumeConsumer { id, app_data },
+        }),
+    };
+    if let Some(action) = action {
+        world.operate(&room_id, &peer_id, &action);
     }
 }
 

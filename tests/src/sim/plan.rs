@@ -16,6 +16,8 @@ const MAX_FUZZED: Duration = Duration::from_secs(8);
 const MAX_ACTIONS: u32 = 60;
 /// Silences of one run.
 const MAX_SILENCES: u32 = 4;
+/// What is done by the server in one run.
+const MAX_OPERATIONS: u32 = 12;
 
 /// A run before it happens.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +62,8 @@ pub struct HostPlan {
     pub lacks: Vec<&'static str>,
     /// What it speaks.
     pub generation: Generation,
+    /// Of version 2: whether it sees everybody and is seen by nobody.
+    pub spy: bool,
 }
 
 /// An action and its time.
@@ -128,6 +132,26 @@ pub enum Action {
     Nonsense(u32),
     /// A stranger sends datagrams to its server.
     Stranger(u32),
+    /// The operator, or the application of its server, does something to it.
+    Operate(Operation),
+}
+
+/// What a server does to a peer by itself. All but the first two are for peers of version 2 only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants say what their fields are")]
+pub enum Operation {
+    /// Throws the peer out, by the operator's HTTP request.
+    Kick,
+    /// Closes the peer, whose WebSocket stays.
+    ClosePeer,
+    /// Closes a transport.
+    CloseTransport { sending: bool },
+    /// Closes a producer.
+    CloseProducer(u32),
+    /// Pauses a producer, or lets it go on.
+    PauseProducer(u32, bool),
+    /// Pauses a consumer, or lets it go on.
+    PauseConsumer(u32, bool),
 }
 
 /// What of a path is silent.
@@ -164,11 +188,15 @@ pub enum Fault {
     Hostility,
     /// Clients of version 2: no trouble in itself, but a run without them may show where one comes from.
     VersionTwo,
+    /// Spies among them.
+    Spies,
+    /// What servers do to peers by themselves.
+    Operations,
 }
 
 impl Fault {
     /// Every fault with its name on the command line.
-    pub const ALL: [(Fault, &'static str); 11] = [
+    pub const ALL: [(Fault, &'static str); 13] = [
         (Fault::Loss, "loss"),
         (Fault::Jitter, "jitter"),
         (Fault::Duplication, "duplication"),
@@ -180,7 +208,12 @@ impl Fault {
         (Fault::Death, "death"),
         (Fault::Hostility, "hostility"),
         (Fault::VersionTwo, "version-2"),
+        (Fault::Spies, "spies"),
+        (Fault::Operations, "operations"),
     ];
+
+    /// Those that are drawn after everything else.
+    const LATE: [Fault; 3] = [Fault::VersionTwo, Fault::Spies, Fault::Operations];
 }
 
 impl fmt::Display for Fault {
@@ -252,7 +285,7 @@ impl Plan {
         use SecurityKind::{Agreed, Dtls12, Dtls13};
         let workers = if choices.chance(250) { 2 } else { 1 };
         let security = choices.pick(&[Agreed, Agreed, Agreed, Agreed, Agreed, Agreed, Dtls12, Dtls13]);
-        let early = Fault::ALL.iter().filter(|(fault, _)| *fault != Fault::VersionTwo);
+        let early = Fault::ALL.iter().filter(|(fault, _)| !Fault::LATE.contains(fault));
         let faults: Vec<(Fault, bool)> = early.map(|(fault, _)| (*fault, choices.chance(400))).collect();
         let has = |fault| faults.contains(&(fault, true));
         let host_count = choices.range(2, 6);
@@ -289,10 +322,13 @@ impl Plan {
                 actions.push(Timed { at, host, action: draw_silence(choices) });
             }
         }
-        if choices.chance(500) {
-            let share = choices.pick(&[200, 500, 1_000]);
-            let mut draw = || if choices.chance(share) { Generation::Two } else { Generation::Three };
-            hosts.iter_mut().for_each(|host| host.generation = draw());
+        draw_generations(choices, &mut hosts);
+        if choices.chance(400) {
+            for _ in 0..choices.range(1, MAX_OPERATIONS + 1) {
+                let at = Duration::from_millis(u64::from(choices.below(duration.as_millis() as u32)));
+                let host = choices.below(host_count);
+                actions.push(Timed { at, host, action: draw_operation(choices) });
+            }
         }
         actions.sort_by_key(|timed| timed.at);
         Plan { seed, workers, security, hosts, rooms, duration, actions }
@@ -362,7 +398,7 @@ impl HostPlan {
         let nat = if has(Fault::Nat) { draw_nat(choices) } else { open_nat() };
         let lacks =
             choices.pick(&[vec![], vec![], vec![], vec!["video/vp9"], vec!["video/h264", "audio/opus"]]);
-        HostPlan { nat, link, lacks, generation: Generation::Three }
+        HostPlan { nat, link, lacks, generation: Generation::Three, spy: false }
     }
 
     fn remove(&mut self, fault: Fault) {
@@ -375,8 +411,9 @@ impl HostPlan {
             Fault::Rate => (self.link.rate_bps, self.link.mtu) = (plain.rate_bps, plain.mtu),
             Fault::Corruption => self.link.corrupt = plain.corrupt,
             Fault::Nat => self.nat = open_nat(),
-            Fault::VersionTwo => self.generation = Generation::Three,
-            Fault::Outage | Fault::Death | Fault::Hostility => {}
+            Fault::VersionTwo => (self.generation, self.spy) = (Generation::Three, false),
+            Fault::Spies => self.spy = false,
+            Fault::Outage | Fault::Death | Fault::Hostility | Fault::Operations => {}
         }
     }
 }
@@ -391,6 +428,7 @@ impl Action {
                 Some(Fault::Death)
             }
             Action::Misbehave { .. } | Action::Nonsense(_) | Action::Stranger(_) => Some(Fault::Hostility),
+            Action::Operate(_) => Some(Fault::Operations),
             _ => None,
         }
     }
@@ -521,6 +559,30 @@ fn action_of_kind(kind: u32, choices: &mut Choices<'_>, rooms: u32) -> Action {
     }
 }
 
+/// Who is of version 2, and who of those is a spy.
+fn draw_generations(choices: &mut Choices<'_>, hosts: &mut [HostPlan]) {
+    if choices.chance(500) {
+        let share = choices.pick(&[200, 500, 1_000]);
+        let mut draw = || if choices.chance(share) { Generation::Two } else { Generation::Three };
+        hosts.iter_mut().for_each(|host| host.generation = draw());
+    }
+    if choices.chance(400) {
+        let members = hosts.iter_mut().filter(|host| host.generation == Generation::Two);
+        members.for_each(|host| host.spy = choices.chance(300));
+    }
+}
+
+fn draw_operation(choices: &mut Choices<'_>) -> Action {
+    Action::Operate(match choices.below(8) {
+        0 => Operation::Kick,
+        1 => Operation::ClosePeer,
+        2 => Operation::CloseTransport { sending: choices.chance(500) },
+        3 => Operation::CloseProducer(choices.below(8)),
+        4 | 5 => Operation::PauseProducer(choices.below(8), !choices.chance(500)),
+        _ => Operation::PauseConsumer(choices.below(8), !choices.chance(500)),
+    })
+}
+
 /// From a moment to longer than consent lasts.
 fn draw_silence(choices: &mut Choices<'_>) -> Action {
     Action::Silence {
@@ -546,7 +608,7 @@ mod tests {
             let name = |timed: &Timed| format!("{:?}", std::mem::discriminant(&timed.action));
             kinds.extend(plan.actions.iter().map(name));
         }
-        assert_eq!(kinds.len(), KINDS as usize + 1, "silences are not among the kinds");
+        assert_eq!(kinds.len(), KINDS as usize + 2, "neither silences nor operations are among the kinds");
     }
 
     #[test]
@@ -566,6 +628,20 @@ mod tests {
                 assert_eq!(link, expected);
             }
         }
+    }
+
+    #[test]
+    fn there_are_spies_and_operations_of_every_kind() {
+        let (mut spies, mut operations) = (0, BTreeSet::new());
+        for seed in 0..300 {
+            let plan = Plan::of_seed(seed);
+            spies += plan.hosts.iter().filter(|host| host.spy).count();
+            operations.extend(plan.actions.iter().filter_map(|timed| match &timed.action {
+                Action::Operate(operation) => Some(format!("{:?}", std::mem::discriminant(operation))),
+                _ => None,
+            }));
+        }
+        assert!(spies > 20 && operations.len() == 6, "{spies} spies, operations {operations:?}");
     }
 
     #[test]

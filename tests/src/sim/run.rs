@@ -10,7 +10,7 @@ use sansfu::config::Config;
 use sansfu::dtls::{Certificate, DimplBackend, DimplBackendConfig, DtlsVersions};
 use sansfu::ortc::DtlsRole;
 use sansfu::rng::Rng;
-use sansfu::server::ServerConfig;
+use sansfu::server::{Secret, ServerConfig};
 use sansfu::srtp::SrtpProfile;
 
 use super::act::{act, heal};
@@ -29,6 +29,8 @@ pub type CallWorld = World<Caller, Checker>;
 
 /// How often what clients complain of is looked at.
 const SLICE: Duration = Duration::from_millis(100);
+/// What the operator has.
+pub(super) const ADMIN_TOKEN: &str = "swordfish-swordfish-swordfish";
 /// After the last client has gone, by when nothing may be left.
 const EMPTY_WITHIN: Duration = Duration::from_secs(120);
 
@@ -184,7 +186,8 @@ fn end(world: &mut CallWorld) -> Result<(), Violation> {
 fn build(plan: &Plan) -> CallWorld {
     let start = seeded_crypto::simulation_epoch();
     let (config, security) = security(plan);
-    let server = ServerConfig { sfu: config, ..ServerConfig::default() };
+    let admin_token = Some(Secret::new(ADMIN_TOKEN));
+    let server = ServerConfig { sfu: config, admin_token, ..ServerConfig::default() };
     let mut judge = Checker::new(start);
     judge.expects_no_gaps = plan.has_faultless_uplinks();
     let mut world = World::new(plan.workers, &server, plan.seed, start, judge);
@@ -197,6 +200,7 @@ fn build(plan: &Plan) -> CallWorld {
             seed,
             lacks: host.lacks.clone(),
             generation: host.generation,
+            spy: host.spy,
         });
         world.add(client, host.nat, host.link, mix(seed, 1));
     }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sansfu::config::ListenAddress;
 use sansfu::server::{
-    Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Server, ServerConfig,
-    SessionId, edge,
+    Action, Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Secret, Server,
+    ServerConfig, SessionId, edge,
 };
 
 pub use self::words::{Client, Done, Heard, Observer, Said, Step, Told};
@@ -342,15 +342,43 @@ impl<C: Client, O: Observer> World<C, O> {
 
     fn tell_http(&mut self, node: usize, exchange: ExchangeId, said: &Said) {
         let Said::Http { method, target, content_type, body, .. } = said else { return };
-        let request =
-            HttpRequest { method, target, content_type: content_type.as_deref(), if_match: None, body };
+        let request = HttpRequest {
+            method,
+            target,
+            content_type: content_type.as_deref(),
+            if_match: None,
+            authorization: None,
+            body,
+        };
         self.tell(node, &Told::Http { exchange, request: &request });
+    }
+
+    /// The operator throws a peer out; `authorization` is what he proves himself with.
+    pub fn kick(&mut self, room_id: &str, peer_id: &str, authorization: &Secret) {
+        self.counter += 1;
+        let (node, exchange) = (edge::shard(room_id, self.nodes.len()), ExchangeId(self.counter));
+        let request = HttpRequest {
+            method: "DELETE",
+            target: &format!("/rooms/{room_id}/peers/{peer_id}"),
+            content_type: None,
+            if_match: None,
+            authorization: Some(authorization),
+            body: &[],
+        };
+        self.tell(node, &Told::Http { exchange, request: &request });
+    }
+
+    /// The application of a server does something to a peer of version 2.
+    pub fn operate(&mut self, room_id: &str, peer_name: &str, action: &Action) {
+        let node = edge::shard(room_id, self.nodes.len());
+        self.tell(node, &Told::Act { room_id, peer_name, action });
     }
 
     fn tell(&mut self, node: usize, told: &Told<'_>) {
         record_told(&mut self.trace, self.now - self.start, node, told);
-        self.nodes[node].handle(self.now, told);
+        let acted = self.nodes[node].handle(self.now, told);
         let mut done = std::mem::take(&mut self.done);
+        done.extend(acted);
         self.nodes[node].drain(self.now, &mut done);
         for done in &done {
             record_done(&mut self.trace, self.now - self.start, node, done);
@@ -390,7 +418,7 @@ impl<C: Client, O: Observer> World<C, O> {
                 let at = self.now + MESSAGE_DOWN;
                 self.queue.push(at, Happening::ResponseAtHost { host, number, response });
             }
-            Done::Event(_) => {}
+            Done::Event(_) | Done::Acted(_) => {}
         }
     }
 }
@@ -408,21 +436,28 @@ impl Node {
         Node { server, address, deadline: None }
     }
 
-    fn handle(&mut self, now: Instant, told: &Told<'_>) {
+    /// Gives what comes back at once of what an application does.
+    fn handle(&mut self, now: Instant, told: &Told<'_>) -> Option<Done> {
         let input = match *told {
             Told::Timeout => Input::Timeout,
             Told::Datagram { remote, bytes } => {
                 let mut payload = bytes.to_vec();
                 let (local, protocol) = (self.address, Protocol::Udp);
                 let datagram = Datagram { local, remote, protocol, payload: &mut payload };
-                return self.server.handle_input(now, Input::Datagram(datagram));
+                self.server.handle_input(now, Input::Datagram(datagram));
+                return None;
             }
             Told::Opened { session, room_id, peer_id } => Input::Opened { session, room_id, peer_id },
             Told::Message { session, text } => Input::Message { session, text },
             Told::Closed { session } => Input::Closed { session },
             Told::Http { exchange, request } => Input::Http { exchange, request: *request },
+            Told::Act { room_id, peer_name, action } => {
+                let outcome = self.server.act(now, room_id, peer_name, action.clone());
+                return Some(Done::Acted(outcome.map_err(|error| error.to_string())));
+            }
         };
         self.server.handle_input(now, input);
+        None
     }
 
     fn drain(&mut self, now: Instant, done: &mut Vec<Done>) {
@@ -468,6 +503,9 @@ fn record_told(trace: &mut Trace, at: Duration, node: usize, told: &Told<'_>) {
         Told::Message { session, text } => record(4, format!("{session:?} {text}").as_bytes()),
         Told::Closed { session } => record(5, format!("{session:?}").as_bytes()),
         Told::Http { exchange, request } => record(6, format!("{exchange:?} {request:?}").as_bytes()),
+        Told::Act { room_id, peer_name, action } => {
+            record(13, format!("{room_id} {peer_name} {action:?}").as_bytes());
+        }
     }
 }
 
@@ -482,5 +520,6 @@ fn record_done(trace: &mut Trace, at: Duration, node: usize, done: &Done) {
         Done::Close { session, code } => record(10, format!("{session:?} {code}").as_bytes()),
         Done::Response { exchange, response } => record(11, format!("{exchange:?} {response:?}").as_bytes()),
         Done::Event(event) => record(12, format!("{event:?}").as_bytes()),
+        Done::Acted(outcome) => record(14, format!("{outcome:?}").as_bytes()),
     }
 }

@@ -31,6 +31,7 @@ pub fn caller(index: u32) -> Caller {
         seed: u64::from(index) + 1,
         lacks: Vec::new(),
         generation: Generation::Three,
+        spy: false,
     })
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::error::MediasoupError;
 use super::notices::Originator;
 use super::profile::Profile;
-use crate::room::SessionId;
 use crate::room::desk::Turn;
 use crate::room::members::Room;
 
@@ -84,33 +83,6 @@ impl Room {
                 Ok(turn.sfu.request_consumer_key_frame(turn.now, enabled)?)
             }
         }
-    }
-
-    /// Closes everything. Returns the sessions that are left, which are the caller's to close.
-    pub(super) fn close(&mut self, turn: &mut Turn<'_>) -> Vec<SessionId> {
-        // Nobody needs to hear who else goes.
-        for peer in self.peers.values_mut() {
-            peer.announced = false;
-        }
-        for name in self.peers.keys().cloned().collect::<Vec<_>>() {
-            if self.member_mut(&name).is_ok() {
-                self.kick(turn, &name, &Value::Null);
-            }
-            let published = self.peers.get(&name).and_then(|peer| peer.whip);
-            if let Some(transport) = published {
-                self.close_transport(turn, transport);
-                self.remove_unless_held(turn.desk, &name);
-            }
-        }
-        self.peers.values().filter_map(|peer| peer.session).collect()
-    }
-
-    /// Closes a member as the server wants it: the client is told first.
-    pub(in crate::room) fn kick(&mut self, turn: &mut Turn<'_>, peer: &str, app_data: &Value) {
-        if let Some(session) = self.session(peer) {
-            turn.desk.notify_member(session, "closed", json!({ "appData": app_data }));
-        }
-        self.close_member(turn, peer, app_data);
     }
 
     fn set_max_bitrate(

@@ -52,7 +52,7 @@ impl MediasoupError {
     }
 
     /// `what` of that id is not there.
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(in crate::room) fn not_found(what: &str) -> Self {
         MediasoupError::other(format!("{what} not found"))
     }
 

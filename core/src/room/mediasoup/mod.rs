@@ -44,7 +44,7 @@ pub(super) use reports::Reports;
 use super::desk::{Carrier, Turn};
 use super::members::Room;
 use super::peer::Peer;
-use super::{Rooms, SessionId, close_code};
+use super::{Rooms, SessionId};
 use crate::ortc::{RtpCapabilities, generate_router_rtp_capabilities};
 use crate::sfu::Sfu;
 use message::{Join, Notification, Request};
@@ -113,19 +113,6 @@ impl Rooms {
         let outcome = room.act(&mut turn, peer_name, action);
         self.note_if_idle(room_id);
         outcome
-    }
-
-    /// Closes a room with all that is in it: members are told `closed`, and sessions by the server's own WebSockets are closed.
-    ///
-    /// Errors: there is no such room.
-    pub fn close_room(&mut self, sfu: &mut Sfu, now: Instant, room_id: &str) -> Result<(), MediasoupError> {
-        let room = self.rooms.get_mut(room_id).ok_or_else(|| MediasoupError::not_found("Room"))?;
-        let mut turn = Turn { sfu: &mut *sfu, desk: &mut self.desk, now };
-        for session in room.close(&mut turn) {
-            self.close_session(sfu, now, session, close_code::ROOM_CLOSED, "the room was closed");
-        }
-        self.note_if_idle(room_id);
-        Ok(())
     }
 
     /// A request that came in protoo.

@@ -286,7 +286,7 @@ impl Room {
         }
     }
 
-    pub(super) fn session(&self, peer_id: &str) -> Option<SessionId> {
+    pub(in crate::room) fn session(&self, peer_id: &str) -> Option<SessionId> {
         self.peers.get(peer_id)?.session
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{LogLevel, LogTags, PREFIX, RtcAddresses, Settings};
+use super::{LogLevel, LogTags, PREFIX, RtcAddresses, Secret, Settings};
 
 /// One flag.
 pub(super) struct Flag {
@@ -210,6 +210,16 @@ pub(super) const FLAGS: &[Flag] = &[
         },
     ),
     text(
+        "admin-token",
+        "TOKEN",
+        "Lets who has it throw peers out. Better by SANSFU_ADMIN_TOKEN: all users can see command lines.",
+        Some("nobody can"),
+        |s, v| {
+            s.admin_token = Some(token(v)?);
+            Ok(())
+        },
+    ),
+    text(
         "ice-consent-timeout",
         "SECONDS",
         "A client that is silent for longer is gone; 5 to 3600.",
@@ -252,6 +262,19 @@ pub(super) const FLAGS: &[Flag] = &[
     number("max-app-data-bytes", "The application data of a producer.", |s| &mut s.limits.max_app_data_bytes),
     number("max-name-bytes", "A display name.", |s| &mut s.limits.max_name_bytes),
 ];
+
+/// The shortest token: 96 bits in hexadecimal digits.
+const MIN_TOKEN_CHARS: usize = 24;
+
+/// A token that HTTP can carry (RFC 6750 section 2.1, `b64token`). What is wrong with one is told without it.
+fn token(value: &str) -> Result<Secret, String> {
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    if value.len() < MIN_TOKEN_CHARS || !value.trim_end_matches('=').bytes().all(is_allowed) {
+        return Err(format!("a token is {MIN_TOKEN_CHARS} or more letters, digits and -._~+/, then any ="));
+    }
+    Ok(Secret::new(value))
+}
 
 fn parsed<T: FromStr>(value: &str, what: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("'{value}' is not {what}"))

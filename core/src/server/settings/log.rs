@@ -23,8 +23,8 @@ pub enum LogLevel {
     Trace,
 }
 
-/// What a message of level `debug` about the media machine is about. The names are mediasoup's; nothing is logged about the last
-/// four yet.
+/// What a message of level `debug` about the media machine is about. The names are mediasoup's. Of the traffic itself there is
+/// not a message for each packet, but one a second with counts: see [`Activity`](super::Activity).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogTag {
     /// What has closed, paused or resumed.
@@ -35,13 +35,13 @@ pub enum LogTag {
     Dtls,
     /// Scores and layers of streams.
     Rtp,
-    /// SRTP.
+    /// Packets that were not authentic, were there already, or came before keys.
     Srtp,
-    /// RTCP.
+    /// Control packets by kind.
     Rtcp,
-    /// Remote bandwidth estimation.
+    /// Bandwidth estimation.
     Rbe,
-    /// Retransmission.
+    /// What was missed and sent again.
     Rtx,
 }
 
@@ -125,6 +125,7 @@ impl LogTag {
         match event {
             Event::IceStateChanged { .. } | Event::IceSelectedTupleChanged { .. } => LogTag::Ice,
             Event::DtlsStateChanged { .. } => LogTag::Dtls,
+            Event::Bandwidth { .. } => LogTag::Rbe,
             Event::ProducerScore { .. }
             | Event::ConsumerScore { .. }
             | Event::ConsumerLayersChanged { .. } => LogTag::Rtp,

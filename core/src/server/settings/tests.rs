@@ -65,6 +65,8 @@ fn every_flag_is_read_in_both_spellings() {
             "--ice-consent-timeout",
             "10",
             "--max-consumers-per-transport=7",
+            "--admin-token",
+            "abcdefgh-._~+/0123456789==",
         ],
         &[],
     );
@@ -79,6 +81,30 @@ fn every_flag_is_read_in_both_spellings() {
     assert_eq!(settings.limits.max_body_bytes, 1000);
     assert_eq!(settings.sfu.ice_consent_timeout, Duration::from_secs(10));
     assert_eq!(settings.sfu.max_consumers_per_transport, 7);
+    assert_eq!(settings.admin_token, Some(Secret::new("abcdefgh-._~+/0123456789==")));
+}
+
+#[test]
+fn the_admin_token_is_shown_nowhere() {
+    let token = "swordfish-swordfish-swordfish";
+    let good = settings(&[], &[("SANSFU_ADMIN_TOKEN", token)]);
+    let files = good.load(|_| panic!("no file is named")).unwrap();
+    let config = good.server_config(Vec::new(), &files);
+    assert_eq!((&config.admin_token, &good.admin_token), (&Some(Secret::new(token)), &config.admin_token));
+    assert!(!format!("{good:?} {config:?}").contains("swordfish"));
+    for wrong in [
+        "swordfish",
+        "sword fish sword fish sword fish",
+        "swordfish=swordfish-swordfish",
+        "schwertfisch-schwertfißch-1",
+    ] {
+        for told in [error(&["--admin-token", wrong]), {
+            try_parse(&[], &[("SANSFU_ADMIN_TOKEN", wrong)]).unwrap_err().to_string()
+        }] {
+            assert!(told.contains("24 or more letters") && !told.contains(wrong), "{told}");
+        }
+    }
+    assert_eq!(settings(&[], &[]).admin_token, None);
 }
 
 #[test]

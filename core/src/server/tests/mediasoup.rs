@@ -1,6 +1,8 @@
 //! Clients of version 2.
 mod audio;
+mod exhaustive;
 mod mixed;
+mod pauses;
 mod refusals;
 mod replay;
 

@@ -8,7 +8,7 @@ use sansfu::ortc::RtpParameters;
 use serde_json::{Value, json};
 
 use super::place::{Asked, Offered};
-use super::{Caller, Complaint, keep_codecs};
+use super::{Caller, Complaint, keep_codecs, pick};
 use crate::peer::consuming::Incoming;
 use crate::peer::publishing::Generation;
 use crate::sim::world::Said;
@@ -83,6 +83,23 @@ impl Caller {
         }
     }
 
+    /// What it has called its transport for sending, or that for receiving.
+    pub fn transport_id(&self, sending: bool) -> Option<u32> {
+        self.call.as_ref()?.transport(sending)?.id.as_u64()?.try_into().ok()
+    }
+
+    /// What it has called one of its producers.
+    pub fn producer_id(&self, nth: u32) -> Option<u32> {
+        let ids: Vec<&str> = self.outgoing().filter_map(|outgoing| outgoing.producer_id()).collect();
+        ids[pick(ids.len(), nth)?].parse().ok()
+    }
+
+    /// What one of its consumers is called, enabled or not.
+    pub fn consumer_id(&self, nth: u32) -> Option<u32> {
+        let offered = &self.call.as_ref()?.offered;
+        offered.keys().nth(pick(offered.len(), nth)?)?.parse().ok()
+    }
+
     /// The last word before everything is closed.
     pub(super) fn take_leave(&mut self) {
         if self.config.generation == Generation::Two && self.call.as_ref().is_some_and(|call| call.joined) {
@@ -143,6 +160,20 @@ impl Caller {
                 });
             }
             Some("transportClosed") => self.transport_closed(now, &message["id"]),
+            Some(method @ ("producerPaused" | "producerResumed")) => {
+                let mut outgoing = call.outgoing.iter_mut();
+                if let Some(outgoing) = outgoing.find(|outgoing| outgoing.producer_id() == Some(&id)) {
+                    outgoing.set_paused_by_server(now, method == "producerPaused");
+                }
+            }
+            Some("producerClosed") => {
+                call.outgoing.retain(|outgoing| outgoing.producer_id() != Some(&id));
+            }
+            // Whoever wants to come again opens another WebSocket.
+            Some("closed") => {
+                self.call = None;
+                self.said.push_back(Said::Close);
+            }
             _ => {}
         }
     }
@@ -155,7 +186,7 @@ impl Caller {
             "target": "room",
             "peerName": self.config.peer_id,
             "rtpCapabilities": receives,
-            "spy": false,
+            "spy": self.config.spy,
             "appData": { "displayName": self.config.peer_id },
         });
         self.ask(REQUEST, join, Asked::JoinRoom);
@@ -169,10 +200,17 @@ impl Caller {
         for consumer in peers.flat_map(|peer| peer["consumers"].as_array().into_iter().flatten()) {
             self.offer(consumer);
         }
-        for sending in [true, false] {
+        let directions: &[bool] = if self.config.spy { &[false] } else { &[true, false] };
+        for sending in directions.iter().copied() {
             let id = self.random_id();
             self.create_transport(now, sending, id);
         }
+    }
+
+    /// A spy does what it must not; it will be refused.
+    pub(super) fn try_to_send(&mut self, now: Instant) {
+        let id = self.random_id();
+        self.create_transport(now, true, id);
     }
 
     fn create_transport(&mut self, now: Instant, sending: bool, id: u32) {

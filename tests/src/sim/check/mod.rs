@@ -1,8 +1,10 @@
 //! What must hold after every step of every server, judged from outside: by the bytes and messages that go in and come out.
 //!
 //! [`wire`] has the rules of datagrams. [`rooms`] is the reference model: it says after each message who must be told what, who
-//! must be offered which producer, and whose media may flow; [`version_2`] is the part of it that knows the mediasoup protocol.
+//! must be offered which producer, and whose media may flow; [`version_2`] is the part of it that knows the mediasoup protocol,
+//! [`operations`] that of what servers do by themselves.
 mod model;
+mod operations;
 mod rooms;
 mod version_2;
 mod wire;

@@ -80,8 +80,10 @@ pub struct ProducerModel {
     pub transport: ObjectId,
     /// The MIME type of its codec, lower case.
     pub mime_type: String,
-    /// Whether it is paused.
+    /// Whether its client has paused it.
     pub paused: bool,
+    /// Whether the server has, too: in version 2 either side can.
+    pub paused_by_server: bool,
     /// What its client has said of it.
     pub app_data: Value,
     /// How good each of its layers is by version 2's names, the lowest first; none if there is one layer only.
@@ -103,6 +105,8 @@ pub struct ConsumerModel {
     pub paused_by_client: bool,
     /// Whether it is paused itself.
     pub paused: bool,
+    /// Whether the server has paused it, too.
+    pub paused_by_server: bool,
     /// The highest spatial and temporal layer that its client wants; `None`: any.
     pub preferred: (Option<u8>, Option<u8>),
     /// The SSRCs that it sends.
@@ -167,7 +171,8 @@ impl RoomsModel {
 
     /// Whether media of a consumer may flow.
     pub fn may_flow(&self, consumer: &ConsumerModel) -> bool {
-        !consumer.paused && self.producer(&consumer.producer).is_some_and(|producer| !producer.paused)
+        let is_paused = consumer.paused || consumer.paused_by_server;
+        !is_paused && self.producer(&consumer.producer).is_some_and(|producer| !producer.is_paused())
     }
 
     /// The consumer that sends with an SSRC.
@@ -226,7 +231,8 @@ impl RoomsModel {
     pub(super) fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Expected> {
         let Some((room_id, peer_id)) = self.sessions.get(&session).cloned() else { return Vec::new() };
         let Some(peer) = self.peer_mut(session) else { return Vec::new() };
-        let was_seen = std::mem::take(&mut peer.joined);
+        let was_seen = peer.is_seen();
+        peer.joined = false;
         peer.member = None;
         peer.receives = None;
         let transports = std::mem::take(&mut peer.transports);
@@ -308,18 +314,21 @@ impl RoomsModel {
         self.retired_ice.extend(retired.into_iter().map(|fragment| (fragment, now)));
     }
 
-    /// A producer is paused or goes on: its consumers are told.
+    /// One side pauses a producer or lets it go on: the consumers are told, but those that the server has paused itself.
     pub(super) fn set_producer_paused(
         &mut self,
         session: SessionId,
         id: &str,
+        by_server: bool,
         paused: bool,
     ) -> Vec<Expected> {
         let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
         let Some(producer) = self.peer_mut(session).and_then(|peer| peer.producers.get_mut(id)) else {
             return Vec::new();
         };
-        if std::mem::replace(&mut producer.paused, paused) == paused {
+        let was_paused = producer.is_paused();
+        *(if by_server { &mut producer.paused_by_server } else { &mut producer.paused }) = paused;
+        if producer.is_paused() == was_paused {
             return Vec::new();
         }
         let method = |peer: &PeerModel| match (paused, peer.member.is_some()) {
@@ -331,7 +340,7 @@ impl RoomsModel {
         let peers = self.rooms.get(&room_id).into_iter().flat_map(|room| room.peers.values());
         let consumers = peers.flat_map(|peer| peer.consumers.iter().map(move |entry| (peer, entry)));
         consumers
-            .filter(|(_, (_, consumer))| consumer.producer == id)
+            .filter(|(_, (_, consumer))| consumer.producer == id && !consumer.paused_by_server)
             .map(|(peer, (id, _))| Expected::Notification(peer.session, method(peer), id.clone()))
             .collect()
     }
@@ -371,6 +380,20 @@ impl RoomsModel {
                 consumers + peer.consumers.len(),
             )
         })
+    }
+}
+
+impl PeerModel {
+    /// Whether the others know of it.
+    pub(super) fn is_seen(&self) -> bool {
+        self.joined && self.member.as_ref().is_none_or(|member| !member.spy)
+    }
+}
+
+impl ProducerModel {
+    /// Whether either side has paused it.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused || self.paused_by_server
     }
 }
 

@@ -56,7 +56,11 @@ impl RoomsModel {
             Told::Opened { session, room_id, peer_id } => self.opened(step.now, *session, room_id, peer_id),
             Told::Closed { session } => self.end(step.now, *session),
             Told::Message { session, text } => self.message(step.now, *session, text, &mut output)?,
-            Told::Timeout | Told::Datagram { .. } | Told::Http { .. } => Vec::new(),
+            Told::Http { request, .. } => self.requested(step.now, request, step.done)?,
+            Told::Act { room_id, peer_name, action } => {
+                self.operated(step.now, (room_id, peer_name), action, step.done)?
+            }
+            Told::Timeout | Told::Datagram { .. } => Vec::new(),
         };
         if let Some(((session, id), _)) = output.responses.first_key_value() {
             return Err(Violation::new("an answer to no request", format!("{session:?}, request {id}")));
@@ -225,8 +229,8 @@ impl RoomsModel {
                 let Some((room_id, _)) = self.sessions.get(&session).cloned() else { return Vec::new() };
                 return self.remove_producers(&room_id, [id("producerId")].iter(), false);
             }
-            "pauseProducer" => return self.set_producer_paused(session, &id("producerId"), true),
-            "resumeProducer" => return self.set_producer_paused(session, &id("producerId"), false),
+            "pauseProducer" => return self.set_producer_paused(session, &id("producerId"), false, true),
+            "resumeProducer" => return self.set_producer_paused(session, &id("producerId"), false, false),
             "changeDisplayName" => return self.renamed(session),
             _ => {}
         }
@@ -296,6 +300,7 @@ impl RoomsModel {
             transport: data["transportId"].as_str().unwrap_or_default().to_owned(),
             mime_type: mime_type(&data["rtpParameters"]["codecs"][0]),
             paused: false,
+            paused_by_server: false,
             app_data: data["appData"].clone(),
             ladder: version_2::ladder_of_layers(&data["rtpParameters"]["encodings"]),
         };
@@ -344,7 +349,7 @@ impl RoomsModel {
                 return Err(Violation::new("an offer of a consumer that is not due", offer.to_string()));
             };
             expected.swap_remove(at);
-            let known = self.producer(&producer).map(|producer| producer.paused);
+            let known = self.producer(&producer).map(ProducerModel::is_paused);
             if known != data["producerPaused"].as_bool() {
                 return Err(Violation::new("an offer that is wrong about the pause", offer.to_string()));
             }
@@ -364,6 +369,7 @@ impl RoomsModel {
                 answered: false,
                 paused_by_client: false,
                 paused: true,
+                paused_by_server: false,
                 preferred: (None, None),
                 ssrcs,
                 flow,
@@ -465,7 +471,7 @@ pub(super) fn compare_counts(step: &Step<'_>, server: &Server, model: &RoomsMode
 }
 
 /// What each notification is about.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 17] = [
     ("mediasoup-version", ""),
     ("newPeer", "id"),
     ("peerClosed", "peerId"),
@@ -479,6 +485,10 @@ const KEYS: [(&str, &str); 13] = [
     ("2:consumerPaused", "id"),
     ("2:consumerResumed", "id"),
     ("2:transportClosed", "id"),
+    ("2:closed", ""),
+    ("2:producerPaused", "id"),
+    ("2:producerResumed", "id"),
+    ("2:producerClosed", "id"),
 ];
 
 impl Output {
@@ -505,7 +515,7 @@ impl Output {
                 Done::Event(Event::RouterClosed { .. }) => {
                     return Err(Violation::new("a fault of the server", format!("{done:?}")));
                 }
-                Done::Event(_) | Done::Datagram { .. } | Done::Response { .. } => {}
+                Done::Event(_) | Done::Datagram { .. } | Done::Response { .. } | Done::Acted(_) => {}
             }
         }
         Ok(output)

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sansfu::event::{CloseReason, Event};
-use sansfu::server::SessionId;
+use sansfu::server::{Action, ExchangeId, HttpRequest, HttpResponse, SessionId};
 use serde_json::{Value, json};
 
 use super::*;
@@ -98,12 +98,26 @@ impl Court {
 
     fn judge(&mut self, said: &Said, done: &[Done]) -> Result<(), Violation> {
         self.now += Duration::from_millis(10);
+        let kick = |target| HttpRequest {
+            method: "DELETE",
+            target,
+            content_type: None,
+            if_match: None,
+            authorization: None,
+            body: &[],
+        };
+        let request;
         let told = match said {
             Said::Time => Told::Timeout,
             Said::Opened(session, peer) => Told::Opened { session: *session, room_id: "room", peer_id: peer },
             Said::Closed(session) => Told::Closed { session: *session },
             Said::Message(session, text) => Told::Message { session: *session, text },
             Said::Datagram(bytes) => Told::Datagram { remote: remote(), bytes },
+            Said::Kick(target) => {
+                request = kick(target);
+                Told::Http { exchange: ExchangeId(1), request: &request }
+            }
+            Said::Act(peer_name, action) => Told::Act { room_id: "room", peer_name, action },
         };
         let step = Step { now: self.now, node: 0, told: &told, done };
         self.judge.model.observe(&step)?;
@@ -127,6 +141,8 @@ enum Said {
     Closed(SessionId),
     Message(SessionId, String),
     Datagram(Vec<u8>),
+    Kick(&'static str),
+    Act(&'static str, Action),
 }
 
 fn request(session: SessionId, id: u64, method: &str, data: &Value) -> Said {
@@ -354,4 +370,71 @@ fn of_a_peer_that_goes_a_member_hears_once() {
     let closed = notification(BOB, "consumerClosed", &json!({ "consumerId": "c" }));
     let done = [answer(ALICE, 9, &json!({})), closed, to_member("consumerClosed", &json!({ "id": 7 }))];
     court_with_a_member().fine(&close, &done);
+}
+
+fn acted(outcome: Result<(), &str>) -> Done {
+    Done::Acted(outcome.map_err(str::to_owned))
+}
+
+fn pause_by_server(id: u32) -> Said {
+    Said::Act("carol", Action::PauseConsumer { id, app_data: Value::Null })
+}
+
+#[test]
+fn what_a_server_does_to_a_member_is_told_and_done() {
+    let paused = to_member("consumerPaused", &json!({ "id": 7 }));
+    court_with_a_member().fine(&pause_by_server(7), &[acted(Ok(()))]);
+    let mut court = court_with_a_member();
+    enable(&mut court);
+    court.fine(&pause_by_server(7), &[acted(Ok(())), paused.clone()]);
+    court.fine(&pause_by_server(7), &[acted(Ok(()))]);
+    // The source is paused, too: that is not told again.
+    let done =
+        [answer(ALICE, 9, &json!({})), notification(BOB, "consumerPaused", &json!({ "consumerId": "c" }))];
+    court.fine(&pause(ALICE, 9, "Producer"), &done);
+    let mut court = court_with_a_member();
+    enable(&mut court);
+    court.breaks("something was not said", &pause_by_server(7), &[acted(Ok(()))]);
+    let rule = "an action that was possible and refused, or the other way round";
+    court_with_a_member().breaks(rule, &pause_by_server(7), &[acted(Err("no"))]);
+    court_with_a_member().breaks(rule, &pause_by_server(8), &[acted(Ok(()))]);
+    let of_version_3 = Said::Act("bob", Action::ClosePeer { app_data: Value::Null });
+    court_with_a_member().breaks(rule, &of_version_3, &[acted(Ok(()))]);
+}
+
+#[test]
+fn who_is_thrown_out_hears_it_and_so_do_the_others() {
+    let response = |status| Done::Response { exchange: ExchangeId(1), response: HttpResponse::empty(status) };
+    let gone = |session| notification(session, "peerClosed", &json!({ "peerId": "carol" }));
+    let closed = to_member("closed", &json!({}));
+    let close = Done::Close { session: CAROL, code: 4_000 };
+    let done = [response(204), closed, gone(ALICE), gone(BOB), close];
+    let kick = Said::Kick("/rooms/room/peers/carol");
+    court_with_a_member().fine(&kick, &done);
+    court_with_a_member().breaks("something was not said", &kick, &done[..4]);
+    let wrong = "an HTTP request that was answered wrongly";
+    court_with_a_member().breaks(wrong, &kick, &[response(404)]);
+    court_with_a_member().breaks(wrong, &Said::Kick("/rooms/room/peers/dave"), &[response(204)]);
+}
+
+#[test]
+fn of_a_spy_nobody_hears() {
+    let mut court = Court::new();
+    let version = notification(CAROL, "mediasoup-version", &json!({}));
+    court.fine(&Said::Opened(CAROL, "carol".to_owned()), &[version]);
+    let join = json!({
+        "method": "join", "target": "room", "peerName": "carol", "spy": true,
+        "rtpCapabilities": { "codecs": [] },
+    });
+    let consumer = json!({
+        "id": 7, "paused": false, "peerName": "alice", "appData": { "sound": true }, "rtpParameters": {},
+    });
+    let peers = json!([{ "name": "alice", "consumers": [consumer] }, { "name": "bob", "consumers": [] }]);
+    court.fine(&ask_as_member(2, &join), &[answer(CAROL, 2, &json!({ "peers": peers }))]);
+    let send = json!({ "method": "createTransport", "target": "peer", "id": 20, "direction": "send" });
+    let transport = json!({ "iceParameters": { "usernameFragment": "carol's", "password": "y" } });
+    let accepted = answer(CAROL, 3, &transport);
+    court.breaks("a wrong request was accepted", &ask_as_member(3, &send), &[accepted]);
+    let gone = notification(ALICE, "peerClosed", &json!({ "peerId": "carol" }));
+    court.breaks("something was said that is not so", &Said::Closed(CAROL), &[gone]);
 }

@@ -27,6 +27,8 @@ const PROFILES: [&str; 4] = ["default", "low", "medium", "high"];
 /// What a peer of version 2 has, under the ids of its protocol.
 #[derive(Debug, Default)]
 pub struct MemberModel {
+    /// Sees everybody and is seen by nobody.
+    pub spy: bool,
     /// Its transports: a transport's id is its first ICE username fragment.
     pub transports: BTreeMap<u32, ObjectId>,
     /// What it sends.
@@ -44,6 +46,8 @@ pub struct SinkModel {
     pub producer: ObjectId,
     /// The SSRCs that it sends; none if the client has no codec for it.
     pub ssrcs: Vec<u32>,
+    /// Whether the server has paused it.
+    pub paused_by_server: bool,
 }
 
 /// The names of the layers of a producer of version 3: the lowest three, and all above are the highest.
@@ -207,7 +211,7 @@ impl RoomsModel {
             }
             ("closeTransport", Some(id), ..) => return self.remove_transport(now, session, &id),
             (method @ ("pauseProducer" | "resumeProducer"), _, Some(id), _) => {
-                return self.set_producer_paused(session, &id, method == "pauseProducer");
+                return self.set_producer_paused(session, &id, false, method == "pauseProducer");
             }
             ("closeProducer", _, Some(id), _) => {
                 return self.remove_producers(&room_id, [id].iter(), false);
@@ -263,15 +267,17 @@ impl RoomsModel {
     fn member_joined(&mut self, session: SessionId, join: &Value, answer: &Value) -> Judged<Vec<Expected>> {
         let Some((room_id, peer_id)) = self.sessions.get(&session).cloned() else { return Ok(Vec::new()) };
         let codecs = join["rtpCapabilities"]["codecs"].as_array().into_iter().flatten();
-        let member = MemberModel { receives: codecs.map(mime_type).collect(), ..MemberModel::default() };
+        let spy = join["spy"] == true;
+        let member = MemberModel { spy, receives: codecs.map(mime_type).collect(), ..MemberModel::default() };
         if let Some(peer) = self.peer_mut(session) {
             peer.joined = true;
             peer.member = Some(member);
         }
         let Some(room) = self.rooms.get(&room_id) else { return Ok(Vec::new()) };
-        let others = room.peers.iter().filter(|(id, peer)| **id != peer_id && peer.joined);
+        let others = room.peers.iter().filter(|(id, peer)| **id != peer_id && peer.is_seen());
         let others: BTreeSet<String> = others.map(|(id, _)| id.clone()).collect();
-        let expected = room.tell_joined("newPeer", Some("2:newPeer"), &peer_id);
+        let expected =
+            if spy { Vec::new() } else { room.tell_joined("newPeer", Some("2:newPeer"), &peer_id) };
         let told = answer["peers"].as_array().map(Vec::as_slice).unwrap_or_default();
         let name = |peer: &Value| peer["name"].as_str().unwrap_or_default().to_owned();
         if told.len() != others.len() || !told.iter().map(name).eq(others) {
@@ -292,7 +298,7 @@ impl RoomsModel {
             return wrong("a consumer of nothing");
         };
         let Some(source) = self.producer(&producer) else { return wrong("a consumer of nothing") };
-        if description["paused"] != source.paused || description["peerName"] != *peer_name {
+        if description["paused"] != source.is_paused() || description["peerName"] != *peer_name {
             return wrong("an offer that is wrong about the pause");
         }
         let mime_type = source.mime_type.clone();
@@ -309,7 +315,7 @@ impl RoomsModel {
         if member.receives.contains(&mime_type) == ssrcs.is_empty() {
             return wrong("a consumer that cannot be received, or nothing of one that can");
         }
-        if member.sinks.insert(id, SinkModel { producer, ssrcs }).is_some() {
+        if member.sinks.insert(id, SinkModel { producer, ssrcs, paused_by_server: false }).is_some() {
             return wrong("an id given out twice");
         }
         Ok(())
@@ -336,6 +342,7 @@ impl RoomsModel {
             transport: transport.unwrap_or_default(),
             mime_type: mime_type(&request["rtpParameters"]["codecs"][0]),
             paused: request["paused"] == true,
+            paused_by_server: false,
             app_data: request["appData"].clone(),
             ladder: named_ladder(&request["rtpParameters"]["encodings"]),
         };
@@ -359,8 +366,10 @@ impl RoomsModel {
             return Ok(());
         };
         let (producer, ssrcs) = (sink.producer.clone(), sink.ssrcs.clone());
+        let paused_by_server = sink.paused_by_server;
         let transport = id_of(request, "transportId").and_then(|id| member.transports.get(&id).cloned());
-        if answer["paused"].as_bool() != self.producer(&producer).map(|producer| producer.paused) {
+        let source_paused = self.producer(&producer).map(ProducerModel::is_paused);
+        if answer["paused"].as_bool() != source_paused.map(|paused| paused || paused_by_server) {
             return Err(Violation::new("an answer that is wrong about the pause", answer.to_string()));
         }
         let paused = request["paused"] == true;
@@ -371,6 +380,7 @@ impl RoomsModel {
             answered: true,
             paused_by_client: paused,
             paused,
+            paused_by_server,
             preferred: (
                 self.layer_for(&producer, request["preferredProfile"].as_str().unwrap_or("default"))
                     .flatten(),
@@ -400,7 +410,12 @@ fn must_accept_of_member(
     match method {
         "createTransport" => {
             let is_new = id.is_some_and(|id| !member.transports.contains_key(&id));
-            Some(is_new && ["send", "recv"].iter().any(|direction| request["direction"] == *direction))
+            let is_allowed = !(member.spy && request["direction"] == "send");
+            Some(
+                is_new
+                    && is_allowed
+                    && ["send", "recv"].iter().any(|direction| request["direction"] == *direction),
+            )
         }
         "restartTransport" => Some(id.is_some_and(|id| member.transports.contains_key(&id))),
         "createProducer" => {

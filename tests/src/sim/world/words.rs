@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sansfu::event::Event;
-use sansfu::server::{ExchangeId, HttpRequest, HttpResponse, Server, SessionId};
+use sansfu::server::{Action, ExchangeId, HttpRequest, HttpResponse, Server, SessionId};
 
 /// A program on a machine of its own, at the other end of the networks.
 pub trait Client: fmt::Debug {
@@ -117,6 +117,15 @@ pub enum Told<'a> {
         /// Method and target.
         request: &'a HttpRequest<'a>,
     },
+    /// What its application does to a peer of version 2.
+    Act {
+        /// The room.
+        room_id: &'a str,
+        /// The peer.
+        peer_name: &'a str,
+        /// What it does.
+        action: &'a Action,
+    },
 }
 
 /// What a server did about it.
@@ -152,6 +161,8 @@ pub enum Done {
     },
     /// It reported an event.
     Event(Event),
+    /// What its application was answered.
+    Acted(Result<(), String>),
 }
 
 /// One input of a server with everything that followed from it.

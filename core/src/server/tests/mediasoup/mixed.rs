@@ -294,3 +294,36 @@ fn the_server_is_the_dtls_client_of_a_transport_that_sends() {
     });
     assert_eq!(roles.collect::<Vec<_>>(), ["client", "server"]);
 }
+
+#[test]
+fn who_is_thrown_out_is_told_first() {
+    let mut world = World::new();
+    let new = world.join("r", "new");
+    let (old, _) = v2_producing(&mut world, "old");
+    let (other, joined) = world.join_v2("other", false);
+    world.create_transport(other, 20, "recv");
+    world.ask(other, &enable(&joined["peers"][1]["consumers"][0]["id"])).unwrap();
+    let session = SessionId(900);
+    world.server.attach(world.now, session, "r");
+    let join = join_message("carried", true, &json!({ "codecs": [] }));
+    world.server.receive_request(world.now, session, &join).unwrap();
+    for session in [new.session, old, other] {
+        world.take(session);
+    }
+    world.server.close_peer(world.now, "r", "old").unwrap();
+    world.drain();
+    assert_eq!(world.told(old), [notice("closed", json!({}))]);
+    assert_eq!(world.closed[&old].0, 4000);
+    let gone = notice("peerClosed", json!({ "name": "old" }));
+    assert_eq!((world.told(other), world.take(session)), (vec![gone.clone()], vec![gone]));
+    assert_eq!(methods(&world.heard(new.session)), ["consumerClosed", "peerClosed"]);
+
+    // What an application carries is its own to end.
+    world.server.close_peer(world.now, "r", "carried").unwrap();
+    world.drain();
+    assert_eq!(world.take(session), [notice("closed", json!({}))]);
+    assert!(!world.closed.contains_key(&session));
+    world.server.receive_request(world.now, session, &join).unwrap();
+    let missing = world.server.close_peer(world.now, "r", "old").unwrap_err();
+    assert_eq!(missing.code, 404);
+}

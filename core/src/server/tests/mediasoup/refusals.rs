@@ -4,16 +4,16 @@ use crate::rng::Rng;
 
 /// A member `a` that produces audio and consumes a version-3 peer's, with its transports 10 (send) and 20 (recv), its producer
 /// 11, and its consumer; a spy; and a session that has not joined.
-struct Scene {
-    world: World,
-    a: SessionId,
-    spy: SessionId,
-    nobody: SessionId,
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) a: SessionId,
+    pub(super) spy: SessionId,
+    pub(super) nobody: SessionId,
     new: Client,
-    consumer: Value,
+    pub(super) consumer: Value,
 }
 
-fn scene() -> Scene {
+pub(super) fn scene() -> Scene {
     let mut world = World::new();
     let new = world.join("r", "new");
     world.produce(&new, &recorded!("audio-opus"));
@@ -31,13 +31,13 @@ fn scene() -> Scene {
 
 impl Scene {
     /// What anybody was told.
-    fn hush(&mut self) -> Vec<Value> {
+    pub(super) fn hush(&mut self) -> Vec<Value> {
         let sessions = [self.a, self.spy, self.nobody, self.new.session];
         sessions.into_iter().flat_map(|session| self.world.take(session)).collect()
     }
 
     /// A request that must be refused so.
-    fn refused(&mut self, session: SessionId, message: &Value, error: &str) {
+    pub(super) fn refused(&mut self, session: SessionId, message: &Value, error: &str) {
         let before = (self.world.counts(), self.world.server.sfu().stats());
         match self.world.ask(session, message) {
             Err(reason) => assert!(reason.starts_with(error), "{message}: {reason}"),
@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// A notification that must be of no effect, with that error for the log.
-    fn ignored(&mut self, session: SessionId, message: &Value, error: &str) {
+    pub(super) fn ignored(&mut self, session: SessionId, message: &Value, error: &str) {
         let before = (self.world.counts(), self.world.server.sfu().stats());
         let now = self.world.now;
         let outcome = self.world.server.receive_notification(now, session, message);
@@ -62,13 +62,13 @@ impl Scene {
     }
 }
 
-fn with(message: &Value, member: &str, value: Value) -> Value {
+pub(super) fn with(message: &Value, member: &str, value: Value) -> Value {
     let mut message = message.clone();
     message[member] = value;
     message
 }
 
-fn without(message: &Value, member: &str) -> Value {
+pub(super) fn without(message: &Value, member: &str) -> Value {
     let mut message = message.clone();
     message.as_object_mut().unwrap().remove(member);
     message
@@ -231,6 +231,23 @@ fn producers_and_consumers() {
     let kick = || Action::ClosePeer { app_data: Value::Null };
     assert_eq!(scene.world.act("x", kick()).unwrap_err(), "Error: Peer not found");
     assert_eq!(scene.world.act("new", kick()).unwrap_err(), "Error: Peer not found");
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    for missing in ["startMirroring", "stopMirroring", "createRtpStreamer", "setRemoteParameters"] {
+        let action = json!({ "action": missing, "id": 10, "appData": null });
+        let refused = serde_json::from_value::<Action>(action).unwrap_err().to_string();
+        assert!(refused.contains(&format!("unknown variant `{missing}`")), "{refused}");
+    }
+    let mut scene = scene();
+    let plain = json!({ "ip": "127.0.0.1", "port": 9 });
+    for direction in ["send", "recv"] {
+        let create = with(&transport_message(30, direction), "plainRtpParameters", plain.clone());
+        scene.refused(scene.a, &create, "Error: plain RTP transports are not supported");
+    }
+    let update = notice("updateTransport", json!({ "id": 20, "plainRtpParameters": plain }));
+    scene.ignored(scene.a, &update, "Error: plain RTP transports are not supported");
 }
 
 #[test]
