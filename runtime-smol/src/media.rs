@@ -16,6 +16,7 @@ const MAX_SIGNALS_PER_TURN: usize = 64;
 /// Runs a worker until it is told to stop, or nobody can tell it anything any more.
 pub(crate) fn run(worker: Worker, signals: &Receiver<Signal>) {
     let index = worker.index();
+    worker.pin();
     if let Err(error) = async_io::block_on(turns(worker, signals)) {
         // Without readiness there is no media: the whole server ends.
         panic!("worker {index} cannot wait for its sockets: {error}");
@@ -32,12 +33,15 @@ async fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()>
         let more_datagrams = worker.receive();
         let stop = take_signals(&mut worker, signal.take(), signals);
         worker.expire(deadline);
-        deadline = worker.drain();
+        let held_until = worker.held_until().filter(|_| !stop);
+        if held_until.is_none() {
+            deadline = worker.drain();
+        }
         if stop {
             return Ok(());
         }
         if !more_datagrams {
-            signal = wait(&readiness, signals, deadline).await?;
+            signal = wait(&readiness, signals, held_until.or(deadline)).await?;
         }
     }
 }

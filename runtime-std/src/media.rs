@@ -21,6 +21,7 @@ enum Taken {
 /// Runs a worker until it is told to stop, or nobody can tell it anything any more.
 pub(crate) fn run(worker: Worker, signals: &Receiver<Signal>) {
     let index = worker.index();
+    worker.pin();
     if let Err(error) = turns(worker, signals) {
         // Without readiness there is no media: the whole server ends.
         panic!("worker {index} cannot wait for its sockets: {error}");
@@ -33,12 +34,16 @@ fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()> {
         worker.receive();
         let taken = take_signals(&mut worker, signals);
         worker.expire(deadline);
-        deadline = worker.drain();
+        let held_until = worker.held_until().filter(|_| !matches!(taken, Taken::Stop));
+        if held_until.is_none() {
+            deadline = worker.drain();
+        }
         match taken {
             Taken::Stop => return Ok(()),
             // A signal sent from here on wakes it, and so does a socket that has more.
             Taken::All => {
-                worker.wait(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))?;
+                let until = held_until.or(deadline);
+                worker.wait(until.map(|until| until.saturating_duration_since(Instant::now())))?;
             }
             Taken::Some => worker.wait(Some(Duration::ZERO))?,
         }

@@ -63,7 +63,8 @@ pub fn bind(settings: &Settings) -> Result<Bound, StartError> {
             .map_err(|error| StartError::new(format!("the system has no randomness: {error}")))?;
         let server = Server::new(config, seed, Instant::now(), SystemTime::now())
             .map_err(|error| StartError::new(error.to_string()))?;
-        workers.push(Worker::new(index, server, sockets, live_settings.clone(), counters.clone()));
+        let worker = Worker::new(index, server, sockets, live_settings.clone(), counters.clone());
+        workers.push(worker.with_settings(settings));
     }
     Ok(Bound { listener, workers, live_settings, counters })
 }

@@ -13,12 +13,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sansfu::id::TransportId;
-use sansfu::server::settings::{Activity, LogTag};
+use sansfu::server::settings::{Activity, LogTag, Settings};
 use sansfu::server::{
     Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Secret, Server, SessionId,
 };
 
-use crate::{Counters, LiveSettings, MediaSockets};
+use crate::hold::Hold;
+use crate::{Counters, LiveSettings, MediaSockets, pinning};
 
 /// RFC 6455 section 7.4.1: the server goes down.
 const GOING_AWAY: u16 = 1001;
@@ -114,6 +115,8 @@ pub struct Worker {
     live_settings: LiveSettings,
     activity: Activity,
     counters: Arc<Counters>,
+    pinned: bool,
+    hold: Hold,
 }
 
 /// What could not be done for the core.
@@ -144,7 +147,32 @@ impl Worker {
             live_settings,
             activity: Activity::new(Instant::now()),
             counters,
+            pinned: false,
+            hold: Hold::default(),
         }
+    }
+
+    /// With the settings that are about how it works: whether it stays on one core, and how long it holds what it sends.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &Settings) -> Worker {
+        self.pinned = settings.pin_workers;
+        self.hold = Hold::new(settings.send_hold);
+        self
+    }
+
+    /// Keeps this thread on a core of its own, if that was asked for. To be called by the thread that runs the worker.
+    pub fn pin(&self) {
+        let index = self.index;
+        if self.pinned
+            && let Err(error) = pinning::pin_thread(index)
+        {
+            tracing::warn!(worker = index, "cannot be kept on one core: {error}");
+        }
+    }
+
+    /// Until when outputs are held for more to come; `None`: they are to be sent now.
+    pub fn held_until(&mut self) -> Option<Instant> {
+        self.hold.until()
     }
 
     /// Waits until a socket can be read, somebody notifies its poller, or the time is over; `None`: for as long as it takes.
@@ -163,11 +191,15 @@ impl Worker {
         let Worker { server, sockets, counters, .. } = self;
         sockets.flush(counters);
         let mut now = None;
-        sockets.receive(counters, |local, remote, payload| {
+        let more = sockets.receive(counters, |local, remote, payload| {
             let now = *now.get_or_insert_with(Instant::now);
             let datagram = Datagram { local, remote, protocol: Protocol::Udp, payload };
             server.handle_input(now, Input::Datagram(datagram));
-        })
+        });
+        if let Some(now) = now {
+            self.hold.begin(now);
+        }
+        more
     }
 
     /// Takes what the front end has sent.
