@@ -2,6 +2,7 @@
 //!
 //! It shares DTLS and SRTP with the core, unlike [`crate::peer::path`]: not a second opinion is wanted here but little work for
 //! many connections.
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use sansfu::wire::rtp;
 use super::socket::Socket;
 use crate::peer::path::stun::{Answer, BindingRequest, Outcome, Role, Transaction};
 
-/// The time between two checks until the first is answered, and until a later one is.
+/// The time between two checks until one is answered.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// Checks that may be answered yet: a server that is loaded takes its time.
+const MOST_OUTSTANDING: usize = 64;
 /// The time from an answer to the next check (RFC 7675 section 5.1).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long without an answer the server is held for gone (RFC 7675 section 5.1).
@@ -205,7 +208,7 @@ struct Checks {
     remote: IceParameters,
     own_fragment: String,
     tie_breaker: u64,
-    last: Transaction,
+    outstanding: VecDeque<Transaction>,
     last_answer: Instant,
     next_at: Instant,
 }
@@ -215,17 +218,19 @@ impl Checks {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let own_fragment = (0..8).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
         let tie_breaker = rng.next_u64();
-        Checks { rng, remote, own_fragment, tie_breaker, last: [0; 12], last_answer: now, next_at: now }
+        let outstanding = VecDeque::new();
+        Checks { rng, remote, own_fragment, tie_breaker, outstanding, last_answer: now, next_at: now }
     }
 
-    /// Whether it was the answer to the last check.
+    /// Whether it was the answer to a check.
     fn handle_answer(&mut self, now: Instant, bytes: &[u8]) -> bool {
         let is_right = Answer::parse(bytes).is_some_and(|answer| {
-            answer.transaction == self.last
+            self.outstanding.contains(&answer.transaction)
                 && matches!(answer.outcome, Outcome::Success(_))
                 && answer.is_authentic(&self.remote.password) == Some(true)
         });
         if is_right {
+            self.outstanding.clear();
             self.last_answer = now;
             // Clients that came together do not check together for ever.
             self.next_at = now + CONSENT_INTERVAL.mul_f64(self.rng.random_range(0.8..=1.2));
@@ -238,11 +243,16 @@ impl Checks {
             return None;
         }
         self.next_at = now + CHECK_INTERVAL;
-        self.rng.fill_bytes(&mut self.last);
+        let mut transaction = Transaction::default();
+        self.rng.fill_bytes(&mut transaction);
+        if self.outstanding.len() == MOST_OUTSTANDING {
+            self.outstanding.pop_front();
+        }
+        self.outstanding.push_back(transaction);
         let request = BindingRequest {
             username: format!("{}:{}", self.remote.username_fragment, self.own_fragment),
             password: Some(self.remote.password.clone()),
-            transaction: self.last,
+            transaction,
             use_candidate: true,
         };
         Some(request.to_bytes_as(Role::Controlling(self.tie_breaker)))
