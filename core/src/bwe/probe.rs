@@ -246,7 +246,7 @@ impl Cluster {
 
     /// Whether its packets have begun to wait, so that there is no more to see.
     fn is_full(&self) -> bool {
-        self.is_patient && self.seen.has_knee
+        self.is_patient && self.seen.has_knee && self.seen.packets >= MIN_ARRIVED
     }
 
     fn result(&self) -> Option<ProbeResult> {
