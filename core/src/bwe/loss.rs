@@ -15,7 +15,7 @@ const MAX_TRIAL_US: i64 = 2_500_000;
 const MIN_LATE_TRIAL_PACKETS: u32 = 12;
 /// Loss beyond what the path has anyhow that says nothing, and beyond that in standard deviations.
 const MARGIN: f64 = 0.02;
-const DEVIATIONS: f64 = 3.0;
+const DEVIATIONS: f64 = 2.0;
 /// How quickly the path's own loss is followed.
 const FOLLOW: f64 = 0.15;
 const MAX_INHERENT: f64 = 0.25;
@@ -181,7 +181,8 @@ impl LossControl {
             self.inherent = ((ratio + trial.ratio) / 2.0).min(MAX_INHERENT);
             self.limit_bps = None;
         } else {
-            self.inherent = self.inherent.min((self.inherent + ratio) / 2.0);
+            // A few packets more or less may have decided, so what was known counts as well.
+            self.inherent = self.inherent.min(ratio.max((trial.base + ratio) / 2.0));
         }
         self.end_trial(now_us);
         !is_inherent && excess > MUCH_CONGESTION
