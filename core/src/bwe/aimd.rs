@@ -2,7 +2,7 @@
 use super::trend::Usage;
 
 /// What is kept of the throughput on over-use, in percent: less when a queue stands that has to drain.
-const KEPT_PERCENT: u64 = 88;
+const KEPT_PERCENT: u64 = 86;
 const MIN_KEPT_PERCENT: u64 = 40;
 /// Throughput of less than this, in percent of the rate, does not wait for the last decrease to show.
 const COLLAPSED_PERCENT: u64 = 65;
@@ -168,10 +168,10 @@ mod tests {
     fn over_use_leaves_most_of_what_gets_through_once_a_response_time() {
         let mut control = RateControl::new(1_000_000);
         assert!(control.update(path(0, Usage::Overusing, 900_000)));
-        assert_eq!(control.rate_bps(), 792_000);
+        assert_eq!(control.rate_bps(), 774_000);
         assert!(!control.update(path(100, Usage::Overusing, 700_000)));
         assert!(control.update(path(150, Usage::Overusing, 700_000)));
-        assert_eq!(control.rate_bps(), 616_000);
+        assert_eq!(control.rate_bps(), 602_000);
         assert!(
             control.update(path(160, Usage::Overusing, 200_000)),
             "a fall to less than half is answered at once"

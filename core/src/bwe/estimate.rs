@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 use super::acknowledged::RateWindow;
 use super::aimd::{PathState, RateControl};
 use super::arrival::ArrivalFilter;
+use super::clocks::{Clock, ReceiverClock};
 pub use super::history::ProbeId;
 use super::history::{SentHistory, SentPacket};
 use super::loss::LossControl;
 pub use super::probe::Probe;
 use super::probe::{ProbeResult, ProbeRunner};
 use super::probe_plan::{Confirmation, ProbePlan, Situation};
+use super::probe_trust::ProbeTrust;
 use super::queue::QueueDelay;
 use super::report::ReportControl;
 use super::trend::TrendDetector;
@@ -35,6 +37,10 @@ const MAX_ACKNOWLEDGED_PERCENT: u64 = 120;
 /// A path that delivers this much of what is sent, in percent, keeps up; it is then taken to carry this much of it.
 const KEEPING_UP_PERCENT: u64 = 90;
 const CARRIED_PERCENT: u64 = 115;
+/// And one that delivers less than this much of it holds it up.
+const HELD_UP_PERCENT: u64 = 92;
+/// What was sent lately has risen if it is so much of what was sent before, in percent.
+const RISEN_PERCENT: u64 = 150;
 /// Behind a queue longer than this, the path has just become narrower.
 const LONG_QUEUE_US: i64 = 50_000;
 /// A queue shorter than this is no reason not to probe.
@@ -46,8 +52,6 @@ const RECOVER_AFTER_US: i64 = 1_000_000;
 const GAIN_PERCENT: u64 = 104;
 /// A second cluster, at the rate that came through of a first one that was too high, has to come through to this percentage.
 const CONFIRMED_PERCENT: u64 = 86;
-/// The receiver's clock and ours may drift apart this much between two messages.
-const MAX_CLOCK_JUMP_US: i64 = 10_000_000;
 /// Growth pauses for this long after packets were dropped at our own socket.
 const BACKPRESSURE_US: i64 = 500_000;
 
@@ -104,6 +108,8 @@ pub struct BandwidthEstimator {
     history: SentHistory,
     sent: RateWindow,
     acknowledged: RateWindow,
+    /// What has arrived, by the time it left.
+    left: RateWindow,
     /// Highest rate sent lately.
     sent_peak_bps: u64,
     arrival: ArrivalFilter,
@@ -115,6 +121,7 @@ pub struct BandwidthEstimator {
     loss_counts_from_us: i64,
     probe: ProbeRunner,
     plan: ProbePlan,
+    trust: ProbeTrust,
     watch: FeedbackWatch,
     reports: ReportControl,
     has_feedback: bool,
@@ -137,6 +144,7 @@ impl BandwidthEstimator {
             history: SentHistory::default(),
             sent: RateWindow::default(),
             acknowledged: RateWindow::default(),
+            left: RateWindow::default(),
             sent_peak_bps: 0,
             arrival: ArrivalFilter::default(),
             trend: TrendDetector::default(),
@@ -146,6 +154,7 @@ impl BandwidthEstimator {
             loss_counts_from_us: 0,
             probe: ProbeRunner::default(),
             plan: ProbePlan::default(),
+            trust: ProbeTrust::default(),
             watch: FeedbackWatch::default(),
             reports: ReportControl::new(start_bps),
             has_feedback: false,
@@ -201,7 +210,7 @@ impl BandwidthEstimator {
     pub fn on_feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
         let now_us = self.clock.us(now);
         let reference_us = self.receiver_clock.extend(now_us, feedback.header.reference_time_64ms);
-        if self.receiver_clock.has_jumped {
+        if self.receiver_clock.has_jumped() {
             self.forget_times();
         }
         let (mut arrived_us, mut latest_sent_us) = (reference_us, None);
@@ -273,8 +282,8 @@ impl BandwidthEstimator {
     pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
         let now_us = self.clock.us(now);
         if !self.probe.is_busy() {
-            let target_bps = self.plan.take(self.situation(now_us))?;
-            self.probe.start(now_us, target_bps, self.plan.confirming().is_some());
+            let (target_bps, length) = self.plan.take(self.situation(now_us))?;
+            self.probe.start(now_us, target_bps, length);
         }
         self.probe.poll(now_us)
     }
@@ -290,7 +299,7 @@ impl BandwidthEstimator {
         let plan = if self.probe.is_busy() {
             self.probe.deadline_us(rtt_us)
         } else {
-            self.plan.deadline_us(self.situation(self.clock.last_us))
+            self.plan.deadline_us(self.situation(self.clock.last_us()))
         };
         let deadline_us = [self.watch.deadline_us(rtt_us), plan].into_iter().flatten().min()?;
         self.clock.instant(deadline_us)
@@ -339,6 +348,7 @@ impl BandwidthEstimator {
 
     fn take_arrived(&mut self, packet: &SentPacket, arrived_us: i64) {
         self.acknowledged.add(arrived_us, u32::from(packet.bytes));
+        self.left.add(packet.sent_us, u32::from(packet.bytes));
         self.probe.on_arrived(packet, arrived_us);
         if packet.was_lost {
             self.loss.on_recovered();
@@ -361,7 +371,7 @@ impl BandwidthEstimator {
         let queue_us = self.queue.delay_us();
         let is_standing = self.queue.is_standing(now_us, response_us);
         self.usage = if is_standing { Usage::Overusing } else { self.trend.usage() };
-        self.loss.update(now_us, queue_us, self.rate.rate_bps());
+        let is_congested = self.loss.update(now_us, queue_us, self.rate.rate_bps());
         let before_bps = self.rate.rate_bps();
         let path = PathState {
             now_us,
@@ -377,10 +387,22 @@ impl BandwidthEstimator {
         if rate_bps != self.rate.rate_bps() {
             self.rate.set_rate(rate_bps);
         }
-        if decreased && rate_bps * 100 < before_bps * SHARP_CUT_PERCENT {
+        self.trust.on_throughput(now_us, path.throughput_bps.unwrap_or(0));
+        if self.is_raise_refuted(now_us, decreased, is_congested) {
+            self.plan.on_limit(now_us, true);
+        } else if decreased && rate_bps * 100 < before_bps * SHARP_CUT_PERCENT {
             self.plan.request(now_us, RECOVER_AFTER_US, None);
         }
         self.take_probe_result(now_us);
+    }
+
+    /// Whether the path does not carry what a probe has shown: a queue grows, or much is lost, where less comes through.
+    fn is_raise_refuted(&mut self, now_us: i64, decreased: bool, is_congested: bool) -> bool {
+        let through_bps = match is_congested {
+            true => self.loss.limit_bps(),
+            false => self.held_up_bps().filter(|_| decreased),
+        };
+        through_bps.is_some_and(|through_bps| self.trust.refute(now_us, through_bps))
     }
 
     /// How much of the estimate is used.
@@ -402,14 +424,35 @@ impl BandwidthEstimator {
         if self.queue.delay_us() > LONG_QUEUE_US {
             arriving = arriving.min(self.acknowledged.recent_bps().unwrap_or(arriving));
         }
+        // A sender that has just begun to send more, such as a higher layer, is not measured by what it sent before.
+        if self.has_risen() {
+            arriving = arriving.max(self.acknowledged.recent_bps().unwrap_or(arriving));
+        }
         let through = (arriving as f64 / (1.0 - self.loss.inherent())) as u64;
         Some(through.min(most))
+    }
+
+    /// The same over the shortest time that can be told, if what arrives left faster than it comes.
+    fn held_up_bps(&self) -> Option<u64> {
+        let (arriving_bps, left_bps) = (self.acknowledged.recent_bps()?, self.left.recent_bps()?);
+        let is_held_up = arriving_bps * 100 < left_bps * HELD_UP_PERCENT;
+        is_held_up.then(|| (arriving_bps as f64 / (1.0 - self.loss.inherent())) as u64)
+    }
+
+    /// Whether much more was sent lately, of what has arrived, than before.
+    fn has_risen(&self) -> bool {
+        let (all_bps, lately_bps) = (self.left.rate_bps(), self.left.recent_bps());
+        all_bps.zip(lately_bps).is_some_and(|(all, lately)| lately * 100 > all * RISEN_PERCENT)
     }
 
     /// What the path carries for certain although the delay grows: a sender that sends less than it may, and whose packets
     /// arrive as fast as they leave, has made a queue by a burst. 0 if it does not keep up, or if all of the estimate is used.
     fn carried_bps(&self, now_us: i64) -> u64 {
         let sent_bps = self.sent.rate_until_bps(now_us).unwrap_or(0);
+        // So has one that has just begun to send more: a higher layer begins with a keyframe.
+        if self.has_risen() && self.queue.delay_us() < LONG_QUEUE_US {
+            return self.rate.rate_bps();
+        }
         let is_filled = sent_bps * 100 > self.estimate_bps() * FILLED_ABOVE_PERCENT;
         let through_bps = self.throughput_bps().unwrap_or(0);
         if is_filled || through_bps * 100 < sent_bps * KEEPING_UP_PERCENT {
@@ -421,7 +464,7 @@ impl BandwidthEstimator {
     fn take_probe_result(&mut self, now_us: i64) {
         match self.probe.result(now_us, self.rtt_us()) {
             None => {}
-            Some(Err(())) => self.plan.on_limit(now_us),
+            Some(Err(())) => self.plan.on_limit(now_us, self.is_careful(now_us)),
             Some(Ok(result)) => self.apply_probe(now_us, result),
         }
     }
@@ -429,16 +472,17 @@ impl BandwidthEstimator {
     fn apply_probe(&mut self, now_us: i64, result: ProbeResult) {
         let found_bps = (result.rate_bps as f64 / (1.0 - self.loss.inherent())) as u64;
         let found_bps = self.limits.clamp(found_bps.min(result.sent_bps));
-        let before_bps = self.estimate_bps();
-        let is_gain = found_bps * 100 > before_bps * GAIN_PERCENT;
-        if let Some(confirmation) = self.plan.confirming() {
+        let is_gain = found_bps * 100 > self.estimate_bps() * GAIN_PERCENT;
+        if self.is_careful(now_us) {
+            self.apply_careful(now_us, found_bps, is_gain, result.is_saturated);
+        } else if let Some(confirmation) = self.plan.confirming() {
             let is_confirmed =
                 !result.is_saturated || found_bps * 100 > confirmation.rate_bps * CONFIRMED_PERCENT;
             self.apply_confirmation(now_us, confirmation, is_confirmed);
         } else if is_gain && (result.is_saturated || !self.plan.is_ramping()) {
             self.plan.confirm(now_us, Confirmation { rate_bps: found_bps, is_limit: result.is_saturated });
         } else if is_gain {
-            self.raise(found_bps, None);
+            self.raise(now_us, found_bps, None);
             self.plan.on_gain(now_us);
         } else {
             // A first probe that shows less than the start rate is believed: nothing else is known yet.
@@ -446,24 +490,47 @@ impl BandwidthEstimator {
                 self.rate.set_rate(found_bps.min(self.rate.rate_bps()));
                 self.rate.note_capacity(Some(found_bps));
             }
-            self.plan.on_limit(now_us);
+            self.plan.on_limit(now_us, false);
         }
+    }
+
+    /// A long cluster needs no confirmation, and is itself one of what others have shown before it.
+    fn apply_careful(&mut self, now_us: i64, found_bps: u64, is_gain: bool, is_limit: bool) {
+        if is_limit && self.trust.refute(now_us, found_bps) {
+            self.rate.set_rate(found_bps.min(self.rate.rate_bps()));
+        } else if is_gain {
+            self.raise(now_us, found_bps, is_limit.then_some(found_bps));
+        }
+        if is_gain && !is_limit {
+            self.plan.on_gain(now_us);
+        } else {
+            self.plan.on_limit(now_us, true);
+        }
+    }
+
+    /// Whether clusters have shown what was not there.
+    fn is_careful(&self, now_us: i64) -> bool {
+        self.trust.careful(now_us, self.estimate_bps()).is_some()
     }
 
     fn apply_confirmation(&mut self, now_us: i64, confirmation: Confirmation, is_confirmed: bool) {
         let rate_bps = confirmation.rate_bps;
         if is_confirmed {
-            self.raise(rate_bps, confirmation.is_limit.then_some(rate_bps));
+            self.raise(now_us, rate_bps, confirmation.is_limit.then_some(rate_bps));
         }
         if is_confirmed && !confirmation.is_limit {
             self.plan.on_gain(now_us);
         } else {
-            self.plan.on_limit(now_us);
+            self.plan.on_limit(now_us, false);
         }
     }
 
-    /// A probe has shown that the path carries more.
-    fn raise(&mut self, found_bps: u64, capacity_bps: Option<u64>) {
+    /// A probe has shown that the path carries more; `capacity_bps`: and how much, as no more came through.
+    fn raise(&mut self, now_us: i64, found_bps: u64, capacity_bps: Option<u64>) {
+        if capacity_bps.is_none() {
+            // What came through unhindered may have been let through by a shaper.
+            self.trust.on_raise(now_us, found_bps);
+        }
         self.rate.note_capacity(capacity_bps);
         self.rate.set_rate(found_bps.max(self.rate.rate_bps()));
         self.loss.on_probe(found_bps);
@@ -483,13 +550,14 @@ impl BandwidthEstimator {
         self.arrival.reset();
         self.trend.reset();
         self.queue = QueueDelay::default();
-        self.acknowledged = RateWindow::default();
+        (self.acknowledged, self.left) = (RateWindow::default(), RateWindow::default());
     }
 
     fn situation(&self, now_us: i64) -> Situation {
         let is_calm = self.usage == Usage::Normal
             && self.queue.delay_us() < CALM_QUEUE_US
             && !self.loss.is_on_trial()
+            && !self.trust.is_waiting(now_us, self.throughput_bps().unwrap_or(0))
             && now_us >= self.backpressure_until_us;
         Situation {
             now_us,
@@ -497,54 +565,12 @@ impl BandwidthEstimator {
             wanted_bps: self.wanted_bps,
             max_bps: self.limits.most(),
             is_calm,
+            careful: self.trust.careful(now_us, self.estimate_bps()),
         }
     }
 
     fn rtt_us(&self) -> i64 {
         self.rtt_us.or(self.feedback_rtt_us).unwrap_or(USUAL_RTT_US)
-    }
-}
-
-/// Our time, in µs since the first that was seen; it does not run backwards.
-#[derive(Debug, Clone, Copy, Default)]
-struct Clock {
-    epoch: Option<Instant>,
-    last_us: i64,
-}
-
-impl Clock {
-    fn us(&mut self, now: Instant) -> i64 {
-        let epoch = *self.epoch.get_or_insert(now);
-        let us = i64::try_from(now.saturating_duration_since(epoch).as_micros()).unwrap_or(i64::MAX / 2);
-        self.last_us = self.last_us.max(us.min(i64::MAX / 2));
-        self.last_us
-    }
-
-    fn instant(&self, us: i64) -> Option<Instant> {
-        self.epoch?.checked_add(Duration::from_micros(u64::try_from(us).unwrap_or(0)))
-    }
-}
-
-/// The receiver's time, whose reference wraps at 24 bits of 64 ms.
-#[derive(Debug, Clone, Copy, Default)]
-struct ReceiverClock {
-    /// The last reference as it was and unwrapped, in 64 ms, and when it came.
-    last: Option<(i32, i64, i64)>,
-    has_jumped: bool,
-}
-
-impl ReceiverClock {
-    /// The reference time in µs, unwrapped.
-    fn extend(&mut self, now_us: i64, reference_64ms: i32) -> i64 {
-        let Some((last, unwrapped, came_us)) = self.last else {
-            self.last = Some((reference_64ms, i64::from(reference_64ms), now_us));
-            return i64::from(reference_64ms) * 64_000;
-        };
-        // Sign-extended from 24 bits: the shorter way round.
-        let step = i64::from(reference_64ms.wrapping_sub(last) << 8 >> 8);
-        self.has_jumped = (step * 64_000 - (now_us - came_us)).abs() > MAX_CLOCK_JUMP_US;
-        self.last = Some((reference_64ms, unwrapped + step, now_us));
-        (unwrapped + step) * 64_000
     }
 }
 

@@ -26,6 +26,8 @@ const DOUBT_AFTER_US: i64 = 8_000_000;
 const MIN_TRIAL_SHARE: f64 = 0.5;
 /// A little less than what got through, to see the difference.
 const TRIAL_MARGIN: f64 = 0.95;
+/// Loss that goes away in a trial, if it was more than this, shows that far more was sent than the path carries.
+const MUCH_CONGESTION: f64 = 0.2;
 /// Growth of the limit after each observation without more loss than usual.
 const GROWTH: f64 = 1.03;
 /// A queue longer than this shows that loss may come from its end.
@@ -93,25 +95,26 @@ impl LossControl {
         }
     }
 
-    /// All packets of a feedback message are counted. `rate_bps` is the rate that the delay allows.
-    pub fn update(&mut self, now_us: i64, queue_us: i64, rate_bps: u64) {
+    /// All packets of a feedback message are counted. `rate_bps` is the rate that the delay allows. Whether a trial has just
+    /// shown that the loss was congestion, and much.
+    pub fn update(&mut self, now_us: i64, queue_us: i64, rate_bps: u64) -> bool {
         self.saw_queue |= queue_us > QUEUE_US;
         if let Some(trial) = self.trial {
             if self.saw_queue {
                 self.end_trial(now_us);
-            } else {
-                self.judge(now_us, trial);
+                return false;
             }
-            return;
+            return self.judge(now_us, trial);
         }
         let since = *self.observed_since_us.get_or_insert(now_us);
         if now_us - since < MIN_OBSERVATION_US || self.count.all < MIN_PACKETS {
-            return;
+            return false;
         }
         let count = std::mem::take(&mut self.count);
         let saw_queue = std::mem::take(&mut self.saw_queue);
         self.observed_since_us = Some(now_us);
         self.observe(now_us, count, saw_queue, rate_bps as f64);
+        false
     }
 
     /// A probe has shown that the path carries so much.
@@ -163,22 +166,26 @@ impl LossControl {
         self.trial = Some(Trial { began_us: now_us, ratio, base, count: Count::default() });
     }
 
-    fn judge(&mut self, now_us: i64, trial: Trial) {
+    /// Ends the trial if enough was seen; whether the loss was congestion, and much.
+    fn judge(&mut self, now_us: i64, trial: Trial) -> bool {
         let excess = trial.ratio - trial.base;
         let wanted = ((EXPECTED_LOST / excess.max(0.01)) as u32).clamp(MIN_TRIAL_PACKETS, 200);
         let is_late = now_us - trial.began_us > MAX_TRIAL_US;
         if trial.count.all < wanted && !(is_late && trial.count.all >= MIN_LATE_TRIAL_PACKETS) {
-            return;
+            return false;
         }
         let ratio = trial.count.ratio();
         self.recent = ratio;
-        if ratio > trial.base + excess / 2.0 {
+        let is_inherent = ratio > trial.base + excess / 2.0;
+        if is_inherent {
             self.inherent = ((ratio + trial.ratio) / 2.0).min(MAX_INHERENT);
             self.limit_bps = None;
         } else {
-            self.inherent = self.inherent.min(ratio);
+            // A few packets more or less may have decided, so what was known counts as well.
+            self.inherent = self.inherent.min(ratio.max((trial.base + ratio) / 2.0));
         }
         self.end_trial(now_us);
+        !is_inherent && excess > MUCH_CONGESTION
     }
 
     fn end_trial(&mut self, now_us: i64) {

@@ -12,13 +12,14 @@
 //! * [`acknowledged`]: what arrives.
 //! * [`arrival`], [`trend`], [`queue`]: what the delay says; [`aimd`]: the rate that it allows.
 //! * [`loss`]: the rate that loss allows.
-//! * [`probe`], [`probe_plan`]: whether there is more.
-//! * [`watch`]: feedback that stops; [`report`]: clients that send none.
+//! * [`probe`], [`probe_plan`], [`probe_trust`]: whether there is more, and whether that is there to stay.
+//! * [`watch`]: feedback that stops; [`report`]: clients that send none. [`clocks`]: their time and ours.
 //!
 //! [`pacer`] smooths what is then sent.
 pub mod acknowledged;
 pub mod aimd;
 pub mod arrival;
+pub mod clocks;
 pub mod estimate;
 pub mod feedback;
 pub mod history;
@@ -27,6 +28,7 @@ pub mod loss;
 pub mod pacer;
 pub mod probe;
 pub mod probe_plan;
+pub mod probe_trust;
 pub mod queue;
 pub mod remb;
 pub mod report;

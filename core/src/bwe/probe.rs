@@ -8,12 +8,16 @@ const CLUSTER_US: i64 = 20_000;
 /// Length of one that is to confirm what another has shown: longer than the time between the frames of others who share the
 /// path, so that it does not pass between them.
 const LONG_CLUSTER_US: i64 = 50_000;
+/// A patient cluster ends when its packets wait this much longer than its first ones, and its last packets, so many, count.
+const KNEE_US: i64 = 15_000;
+const LAST_PACKETS: usize = 16;
 /// Pieces that a cluster is made of at least, and their sizes in bytes.
 const MIN_PIECES: u64 = 6;
 const MIN_PIECE: u64 = 200;
 const MAX_PIECE: u64 = 1_200;
-/// A caller that does not send for so many lengths of the cluster will not.
+/// A caller that has not sent a cluster after so many of its lengths, or so much more time, will not.
 const MAX_LENGTHS: i64 = 5;
+const MAX_PAUSE_US: i64 = 200_000;
 /// Packets that have to arrive at least, and how many percent of the bytes.
 const MIN_ARRIVED: u32 = 4;
 const MIN_ARRIVED_PERCENT: u64 = 60;
@@ -44,11 +48,23 @@ pub struct ProbeResult {
     pub is_saturated: bool,
 }
 
+/// How long a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// The first of its kind.
+    Short,
+    /// To confirm what another has shown.
+    Long,
+    /// So long, in µs, that a shaper's bucket runs dry: its end is what counts.
+    Patient(i64),
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Cluster {
     id: ProbeId,
     target_bps: u64,
     length_us: i64,
+    is_patient: bool,
     began_us: i64,
     goal_bytes: u64,
     sent_bytes: u64,
@@ -70,6 +86,11 @@ struct Seen {
     first_arrived_us: i64,
     first_arrived_bytes: u64,
     last_arrived_us: i64,
+    /// The shortest way, and whether one was much longer.
+    lowest_us: i64,
+    has_knee: bool,
+    /// The latest ones: when sent, when arrived, and how large.
+    latest: [Option<(i64, i64, u64)>; LAST_PACKETS],
 }
 
 /// Runs one cluster at a time, from its first packet to its result.
@@ -90,19 +111,24 @@ impl Default for ProbeRunner {
 }
 
 impl ProbeRunner {
-    /// Begins a cluster at `target_bps`, a long one or not, if none is on its way.
-    pub fn start(&mut self, now_us: i64, target_bps: u64, is_long: bool) {
+    /// Begins a cluster at `target_bps`, if none is on its way.
+    pub fn start(&mut self, now_us: i64, target_bps: u64, length: Length) {
         if self.cluster.is_some() {
             return;
         }
         let id = ProbeId(self.next_id);
         self.next_id = self.next_id.checked_add(1).unwrap_or(NonZeroU16::MIN);
-        let length_us = if is_long { LONG_CLUSTER_US } else { CLUSTER_US };
+        let length_us = match length {
+            Length::Short => CLUSTER_US,
+            Length::Long => LONG_CLUSTER_US,
+            Length::Patient(us) => us,
+        };
         let length_bytes = target_bps.saturating_mul(length_us as u64) / 8_000_000;
         self.cluster = Some(Cluster {
             id,
             target_bps,
             length_us,
+            is_patient: matches!(length, Length::Patient(_)),
             began_us: now_us,
             goal_bytes: length_bytes.max(MIN_PIECES * MIN_PIECE),
             sent_bytes: 0,
@@ -153,7 +179,7 @@ impl ProbeRunner {
     pub fn result(&mut self, now_us: i64, rtt_us: i64) -> Option<Result<ProbeResult, ()>> {
         let cluster = self.cluster?;
         if !cluster.is_complete {
-            if now_us - cluster.began_us < cluster.length_us * MAX_LENGTHS {
+            if now_us < cluster.ends_us() && !cluster.is_full() {
                 return None;
             }
             // What was sent is what there is to see.
@@ -161,13 +187,12 @@ impl ProbeRunner {
         }
         let is_late = now_us - cluster.completed_us > rtt_us + RESULT_WAIT_US;
         let seen = cluster.seen;
-        if (seen.packets < cluster.sent_packets || seen.packets < MIN_ARRIVED) && !is_late {
+        let is_missing = seen.packets < cluster.sent_packets || seen.packets < MIN_ARRIVED;
+        if is_missing && !is_late && !cluster.is_full() {
             return None;
         }
         self.cluster = None;
-        let enough =
-            seen.packets >= MIN_ARRIVED && seen.bytes * 100 >= cluster.goal_bytes * MIN_ARRIVED_PERCENT;
-        Some(enough.then(|| seen.result(cluster.target_bps)).flatten().ok_or(()))
+        Some(cluster.result().ok_or(()))
     }
 
     /// Ends what is running.
@@ -200,7 +225,7 @@ impl ProbeRunner {
         }
         // A caller that was asked and has not sent is asked again a little later.
         let due_us = cluster.asked_us.map_or(cluster.due_us(), |asked| cluster.due_us().max(asked + 1_000));
-        Some(due_us.min(cluster.began_us + cluster.length_us * MAX_LENGTHS))
+        Some(due_us.min(cluster.ends_us()))
     }
 
     fn complete(&mut self, now_us: i64) {
@@ -214,6 +239,34 @@ impl ProbeRunner {
 }
 
 impl Cluster {
+    /// When it ends if it was not sent until then.
+    fn ends_us(&self) -> i64 {
+        self.began_us + (self.length_us * MAX_LENGTHS).min(self.length_us + MAX_PAUSE_US)
+    }
+
+    /// Whether its packets have begun to wait, so that there is no more to see.
+    fn is_full(&self) -> bool {
+        self.is_patient && self.seen.has_knee && self.seen.packets >= MIN_ARRIVED
+    }
+
+    fn result(&self) -> Option<ProbeResult> {
+        let seen = &self.seen;
+        let has_enough = seen.bytes * 100 >= self.goal_bytes * MIN_ARRIVED_PERCENT || self.is_full();
+        if seen.packets < MIN_ARRIVED || !has_enough {
+            return None;
+        }
+        let all = seen.result(self.target_bps)?;
+        if !self.is_patient {
+            return Some(all);
+        }
+        let last_ones = seen.last_ones().result(self.target_bps)?;
+        if last_ones.is_saturated {
+            Some(last_ones)
+        } else {
+            Some(ProbeResult { is_saturated: self.is_full(), ..all })
+        }
+    }
+
     fn due_us(&self) -> i64 {
         self.began_us + (self.sent_bytes * 8_000_000 / self.target_bps.max(1)) as i64
     }
@@ -233,15 +286,36 @@ impl Seen {
         first_arrived_us: i64::MAX,
         first_arrived_bytes: 0,
         last_arrived_us: i64::MIN,
+        lowest_us: i64::MAX,
+        has_knee: false,
+        latest: [None; LAST_PACKETS],
     };
 
     fn add(&mut self, packet: &SentPacket, arrived_us: i64) {
-        let bytes = u64::from(packet.bytes);
+        self.latest.rotate_left(1);
+        self.latest[LAST_PACKETS - 1] = Some((packet.sent_us, arrived_us, u64::from(packet.bytes)));
+        let way_us = arrived_us.saturating_sub(packet.sent_us);
+        self.lowest_us = self.lowest_us.min(way_us);
+        self.has_knee |= way_us - self.lowest_us > KNEE_US;
+        self.count(packet.sent_us, arrived_us, u64::from(packet.bytes));
+    }
+
+    /// What the latest ones show alone.
+    fn last_ones(&self) -> Self {
+        let mut seen = Seen::NONE;
+        self.latest
+            .iter()
+            .flatten()
+            .for_each(|(sent_us, arrived_us, bytes)| seen.count(*sent_us, *arrived_us, *bytes));
+        seen
+    }
+
+    fn count(&mut self, sent_us: i64, arrived_us: i64, bytes: u64) {
         self.packets += 1;
         self.bytes += bytes;
-        self.first_sent_us = self.first_sent_us.min(packet.sent_us);
-        if packet.sent_us >= self.last_sent_us {
-            (self.last_sent_us, self.last_sent_bytes) = (packet.sent_us, bytes);
+        self.first_sent_us = self.first_sent_us.min(sent_us);
+        if sent_us >= self.last_sent_us {
+            (self.last_sent_us, self.last_sent_bytes) = (sent_us, bytes);
         }
         if arrived_us < self.first_arrived_us {
             (self.first_arrived_us, self.first_arrived_bytes) = (arrived_us, bytes);
@@ -267,10 +341,50 @@ impl Seen {
 mod tests {
     use super::*;
 
+    /// Runs a patient cluster at `target_bps` over a bucket of `bucket_bytes` that fills at `path_bps`, with feedback 50 ms
+    /// after each packet: the result, and how long it took.
+    fn run_patient(target_bps: u64, path_bps: u64, bucket_bytes: u64, length_us: i64) -> (ProbeResult, i64) {
+        let mut runner = ProbeRunner::default();
+        runner.start(0, target_bps, Length::Patient(length_us));
+        let saved_us = (bucket_bytes * 8_000_000 / path_bps) as i64;
+        let (mut now_us, mut free_us, mut sent) = (0, -saved_us, std::collections::VecDeque::new());
+        loop {
+            while let Some(probe) = runner.poll(now_us) {
+                runner.on_sent(now_us, probe.id, probe.bytes);
+                free_us = free_us.max(now_us - saved_us) + (probe.bytes as u64 * 8_000_000 / path_bps) as i64;
+                let bytes = probe.bytes as u16;
+                let packet = SentPacket { sent_us: now_us, bytes, probe: Some(probe.id), was_lost: false };
+                sent.push_back((packet, free_us.max(now_us + 100)));
+            }
+            while sent.front().is_some_and(|(_, arrived_us)| arrived_us + 50_000 <= now_us) {
+                let (packet, arrived_us) = sent.pop_front().unwrap();
+                runner.on_arrived(&packet, arrived_us);
+            }
+            if let Some(result) = runner.result(now_us, 0) {
+                return (result.unwrap(), now_us);
+            }
+            now_us += 1_000;
+            assert!(now_us < 10_000_000);
+        }
+    }
+
+    #[test]
+    fn a_patient_cluster_outlasts_a_bucket_and_ends_when_it_has_seen_enough() {
+        let (result, took_us) = run_patient(1_250_000, 1_000_000, 16_000, 1_000_000);
+        assert!(result.is_saturated && result.rate_bps < 1_050_000, "{result:?}");
+        assert!((500_000..800_000).contains(&took_us), "{took_us}: 512 ms run the bucket dry");
+        let (result, _) = run_patient(1_250_000, 1_000_000, 64_000, 1_000_000);
+        assert!(!result.is_saturated, "a greater bucket needs a longer one");
+        let (result, took_us) = run_patient(1_250_000, 600_000, 0, 1_000_000);
+        assert!(result.is_saturated && took_us < 200_000, "{result:?} after {took_us}");
+        let (result, _) = run_patient(1_250_000, 5_000_000, 0, 1_000_000);
+        assert!(!result.is_saturated && result.rate_bps.abs_diff(1_250_000) < 30_000, "{result:?}");
+    }
+
     /// Runs a cluster over a path of `path_bps`, losing every `lose_every`th packet.
     fn run(target_bps: u64, path_bps: u64, lose_every: u32) -> Option<Result<ProbeResult, ()>> {
         let mut runner = ProbeRunner::default();
-        runner.start(1_000, target_bps, false);
+        runner.start(1_000, target_bps, Length::Short);
         let (mut now_us, mut free_us, mut sent) = (1_000, 0i64, Vec::new());
         while runner.current().is_some() {
             while let Some(probe) = runner.poll(now_us) {
@@ -322,7 +436,7 @@ mod tests {
     #[test]
     fn a_caller_that_sends_nothing_ends_the_cluster() {
         let mut runner = ProbeRunner::default();
-        runner.start(0, 1_000_000, false);
+        runner.start(0, 1_000_000, Length::Short);
         let mut now_us = 0;
         for _ in 0..200 {
             runner.poll(now_us);

@@ -1,4 +1,5 @@
-//! The narrow place of a path: a rate, a queue whose tail is dropped, and behind it delay, jitter and loss.
+//! The narrow place of a path: a rate, with or without a bucket of tokens, a queue whose tail is dropped, and behind it delay,
+//! jitter and loss.
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,6 +16,17 @@ pub struct Path {
     pub loss_per_mille: u32,
     /// What would wait longer is dropped.
     pub queue_us: i64,
+    /// What a silence saves up passes at once, as with most shapers; `None`: nothing does.
+    pub bucket: Option<Bucket>,
+}
+
+/// A bucket of tokens (`tc tbf`): it fills at the path's rate, and what it holds passes at the line's.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    /// What it holds at most, in bytes.
+    pub burst_bytes: u64,
+    /// The rate at which it lets pass, in bits a second.
+    pub line_bps: u64,
 }
 
 /// What became of a packet.
@@ -41,7 +53,9 @@ pub enum Passage {
 pub struct Bottleneck {
     path: Path,
     is_down: bool,
+    /// When all that was sent will have passed at the path's rate, and when the line is free.
     free_ns: i64,
+    line_free_ns: i64,
     last_arrival_us: i64,
     loss: ChaCha8Rng,
     jitter: ChaCha8Rng,
@@ -55,7 +69,15 @@ impl Bottleneck {
             dice.set_stream(stream);
             dice
         };
-        Bottleneck { path, is_down: false, free_ns: 0, last_arrival_us: 0, loss: dice(0), jitter: dice(1) }
+        Bottleneck {
+            path,
+            is_down: false,
+            free_ns: 0,
+            line_free_ns: 0,
+            last_arrival_us: 0,
+            loss: dice(0),
+            jitter: dice(1),
+        }
     }
 
     /// Sends a packet; `now_us` does not go back.
@@ -65,20 +87,19 @@ impl Bottleneck {
         if self.is_down || waited_us > self.path.queue_us {
             return Passage::Dropped;
         }
-        let takes_ns = bytes as u64 * 8_000_000_000 / self.path.rate_bps;
-        self.free_ns = self.free_ns.max(now_us * 1_000) + takes_ns as i64;
+        let passed_ns = self.pass(now_us * 1_000, bytes);
         if (u64::from(loss) * 1_000) >> 32 < u64::from(self.path.loss_per_mille) {
             return Passage::Lost { waited_us };
         }
         let jitter_us = (i64::from(jitter) * self.path.jitter_us) >> 32;
-        let at_us = self.free_ns / 1_000 + self.path.delay_us + jitter_us;
+        let at_us = passed_ns / 1_000 + self.path.delay_us + jitter_us;
         self.last_arrival_us = self.last_arrival_us.max(at_us);
         Passage::Arrives { waited_us, at_us: self.last_arrival_us }
     }
 
     /// How long a packet sent now would wait, in µs.
     pub fn wait_us(&self, now_us: i64) -> i64 {
-        (self.free_ns / 1_000 - now_us).max(0)
+        ((self.free_ns - self.saved_ns()) / 1_000 - now_us).max(0)
     }
 
     /// What the path does.
@@ -95,14 +116,35 @@ impl Bottleneck {
     pub fn set_down(&mut self, is_down: bool) {
         self.is_down = is_down;
     }
+
+    /// When a packet has passed.
+    fn pass(&mut self, now_ns: i64, bytes: usize) -> i64 {
+        let takes_ns = |rate_bps: u64| (bytes as u64 * 8_000_000_000 / rate_bps) as i64;
+        self.free_ns = self.free_ns.max(now_ns) + takes_ns(self.path.rate_bps);
+        let Some(bucket) = self.path.bucket else { return self.free_ns };
+        let has_tokens_ns = (self.free_ns - self.saved_ns()).max(now_ns);
+        self.line_free_ns = self.line_free_ns.max(has_tokens_ns) + takes_ns(bucket.line_bps);
+        self.line_free_ns
+    }
+
+    /// How long the bucket takes to fill.
+    fn saved_ns(&self) -> i64 {
+        self.path.bucket.map_or(0, |bucket| (bucket.burst_bytes * 8_000_000_000 / self.path.rate_bps) as i64)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATH: Path =
-        Path { rate_bps: 1_000_000, delay_us: 10_000, jitter_us: 0, loss_per_mille: 0, queue_us: 20_000 };
+    const PATH: Path = Path {
+        rate_bps: 1_000_000,
+        delay_us: 10_000,
+        jitter_us: 0,
+        loss_per_mille: 0,
+        queue_us: 20_000,
+        bucket: None,
+    };
 
     #[test]
     fn packets_queue_and_the_tail_is_dropped() {
@@ -116,6 +158,24 @@ mod tests {
         assert_eq!(bottleneck.send(30_000, 1_250), Passage::Arrives { waited_us: 0, at_us: 50_000 });
         bottleneck.set_down(true);
         assert_eq!(bottleneck.send(90_000, 1), Passage::Dropped);
+    }
+
+    #[test]
+    fn a_bucket_lets_a_burst_pass_at_line_rate_and_then_the_rate_counts() {
+        let bucket = Some(Bucket { burst_bytes: 3_750, line_bps: 10_000_000 });
+        let mut bottleneck = Bottleneck::new(Path { bucket, ..PATH }, 1);
+        let mut send = |at_us| match bottleneck.send(at_us, 1_250) {
+            Passage::Arrives { waited_us, at_us } => Some((waited_us, at_us)),
+            _ => None,
+        };
+        let passages: Vec<_> = (0..7).map(|_| send(0)).collect();
+        let arrived =
+            [(0, 11_000), (0, 12_000), (0, 13_000), (0, 21_000), (10_000, 31_000), (20_000, 41_000)];
+        assert_eq!(passages[..6], arrived.map(Some));
+        assert_eq!(passages[6], None);
+        // Two packets' worth of tokens have come.
+        assert_eq!([send(50_000), send(50_000)], [Some((0, 61_000)), Some((0, 62_000))]);
+        assert_eq!(send(50_000), Some((0, 71_000)));
     }
 
     #[test]

@@ -48,10 +48,13 @@ impl Measured {
         self.waits_ms.iter().position(reached).unwrap_or(0) as u64
     }
 
-    /// How long after `from_us` the estimate came within a tenth of `rate_bps`, from whichever side, and stayed for a second, in
-    /// ms.
+    /// How long after `from_us` a second began over which the mean estimate was within a tenth of `rate_bps`, in ms: that much
+    /// was reached, and neither passed through nor overshot. Within the second it may swing by a quarter: whoever keeps the queue
+    /// short swings by more than a tenth.
     pub fn converged_ms(&self, from_us: i64, rate_bps: u64) -> Option<i64> {
-        self.within_ms(from_us, rate_bps * 9 / 10..=rate_bps * 11 / 10)
+        let (mean_bps, all_bps) =
+            (rate_bps * 9 / 10..=rate_bps * 11 / 10, rate_bps * 3 / 4..=rate_bps * 5 / 4);
+        self.mean_within_ms(from_us, STAY_SAMPLES, mean_bps, all_bps)
     }
 
     /// How long after `from_us` the estimate came within these bounds and stayed for a second, in ms.
@@ -61,14 +64,9 @@ impl Measured {
         Some(after as i64 * SAMPLE_US / 1_000)
     }
 
-    /// How long after `from_us` five seconds began in which the mean estimate was within a fifth of `rate_bps`, in ms.
+    /// How long after `from_us` five seconds began over which the mean estimate was within a fifth of `rate_bps`, in ms.
     pub fn mean_reached_ms(&self, from_us: i64, rate_bps: u64) -> Option<i64> {
-        let after = self.estimates_bps.get(sample(from_us)..)?;
-        let is_near = |span: &[u64]| {
-            let mean_bps = span.iter().sum::<u64>() / span.len() as u64;
-            (rate_bps * 8 / 10..=rate_bps * 12 / 10).contains(&mean_bps)
-        };
-        Some(after.windows(STAY_SAMPLES * 5).position(is_near)? as i64 * SAMPLE_US / 1_000)
+        self.mean_within_ms(from_us, STAY_SAMPLES * 5, rate_bps * 8 / 10..=rate_bps * 12 / 10, 0..=u64::MAX)
     }
 
     /// How long after `from_us` the estimate was at most a tenth above `rate_bps` and the queue drained, in ms.
@@ -105,6 +103,21 @@ impl Measured {
         self.frozen_us += (now_us - self.last_media_us - SECOND_US).max(0);
         self.last_media_us = now_us;
     }
+
+    fn mean_within_ms(
+        &self,
+        from_us: i64,
+        samples: usize,
+        mean_bps: RangeInclusive<u64>,
+        all_bps: RangeInclusive<u64>,
+    ) -> Option<i64> {
+        let is_within = |span: &[u64]| {
+            mean_bps.contains(&(span.iter().sum::<u64>() / samples as u64))
+                && span.iter().all(|bps| all_bps.contains(bps))
+        };
+        let after = self.estimates_bps.get(sample(from_us)..)?.windows(samples).position(is_within)?;
+        Some(after as i64 * SAMPLE_US / 1_000)
+    }
 }
 
 const fn sample(at_us: i64) -> usize {
@@ -125,12 +138,13 @@ mod tests {
 
     #[test]
     fn passing_through_is_not_convergence() {
-        let mut estimates = vec![50, 100, 200, 100];
+        let mut estimates = vec![50, 100, 200, 300, 300];
         estimates.extend([105; 9]);
         estimates.extend([80; 9]);
         let measured = sampled(&estimates, &[]);
-        assert_eq!(measured.converged_ms(0, 100), Some(300));
-        assert_eq!(measured.converged_ms(400_000, 100), None);
+        assert_eq!(measured.within_ms(0, 90..=110), None, "nine samples are not a second");
+        assert_eq!(measured.converged_ms(0, 100), Some(500));
+        assert_eq!(measured.converged_ms(1_200_000, 100), None);
     }
 
     #[test]

@@ -150,6 +150,9 @@ impl Run {
         match event {
             Event::Change(change) => self.change(change),
             Event::Frame(flow) => {
+                if self.now_us < STEADY_US {
+                    self.flows[flow].0.switches = 0;
+                }
                 self.flows[flow].0.on_frame(self.now_us);
                 self.drive(flow);
                 let due_us = self.now_us + self.flows[flow].0.next_frame_us();

@@ -1,5 +1,5 @@
 //! The scenarios of `tests/bwe-scoreboard.csv` and their rows.
-use super::bottleneck::Path;
+use super::bottleneck::{Bucket, Path};
 use super::measured::Measured;
 use super::run::{Change, STEADY_US, Scenario, run, run_observed};
 use super::sender::{Mode, Sender};
@@ -16,7 +16,7 @@ pub const SEED: u64 = 4;
 /// What convergence means in a row.
 #[derive(Debug, Clone, Copy)]
 enum Goal {
-    /// From this time on, the estimate of each flow comes within a tenth of this rate and stays for a second.
+    /// From this time on, the mean estimate of each flow over a second comes within a tenth of this rate.
     Reach(i64, u64),
     /// From this time on, the estimate is at most a tenth above this rate and the queue drained.
     Relieve(i64, u64),
@@ -56,7 +56,7 @@ pub struct Outcome {
     pub added_delay_p95_ms: u64,
     /// Packets dropped at the queue's end, in thousandths.
     pub loss_per_mille: u64,
-    /// Switches between layers, in tenths a minute.
+    /// Switches between layers after [`STEADY_US`], in tenths a minute.
     pub switches: u64,
     /// Without media for more than a second, in µs.
     pub frozen_us: i64,
@@ -116,7 +116,7 @@ impl Row {
             converge_ms: reached.and_then(|ms| ms.into_iter().max()),
             added_delay_p95_ms: elastic.iter().map(Measured::wait_p95_ms).max().unwrap_or(0),
             loss_per_mille: total(|flow| flow.dropped) * 1_000 / total(|flow| flow.sent).max(1),
-            switches: switches * 600_000_000 / (self.scenario.length_us as u64 * layers.len() as u64),
+            switches: switches * 600 / (seconds as u64 * layers.len() as u64),
             frozen_us: layers.iter().map(|flow| flow.frozen_us).max().unwrap_or(0),
             first_share_percent: elastic[0].media_bytes * 100 / media_bytes.max(1),
         }
@@ -189,7 +189,13 @@ fn path(rate_bps: u64, rtt_ms: i64, loss_percent: u32, queue_ms: i64) -> Path {
         jitter_us: 0,
         loss_per_mille: loss_percent * 10,
         queue_us: queue_ms * 1_000,
+        bucket: None,
     }
+}
+
+fn shaped(rate_bps: u64, burst_bytes: u64) -> Path {
+    let bucket = Some(Bucket { burst_bytes, line_bps: 100_000_000 });
+    Path { bucket, ..path(rate_bps, 40, 0, 100) }
 }
 
 fn special() -> Vec<Row> {
@@ -202,6 +208,10 @@ fn special() -> Vec<Row> {
     let long = Path { queue_us: 500_000, ..base };
     let jitter = Path { jitter_us: 50_000, ..base };
     let back = Goal::Reach(at(25), 3_000_000);
+    let narrow = path(540_000, 100, 0, 100);
+    let narrower = [(at(15), Change::Rate(150_000))];
+    let wider = [(at(25), Change::Rate(3_000_000))];
+    let wide = Goal::Reach(at(25), 3_000_000);
     vec![
         Row::changing("step down to 0.8M", base, &steps, 2_266_666, Goal::Relieve(at(15), 800_000)),
         Row::changing("step up to 3M", base, &steps, 2_266_666, back),
@@ -214,6 +224,13 @@ fn special() -> Vec<Row> {
         Row::sharing("two flows 3M", base, 0),
         Row::sharing("two flows 3M the second 5s later", base, 5_000_000),
         Row::steady("jitter 50ms 3M".to_owned(), jitter),
+        Row::changing("step down 540k to 150k", narrow, &narrower, 215_000, Goal::Relieve(at(15), 150_000)),
+        Row::steady("shaper 300k burst 16K".to_owned(), shaped(300_000, 16_000)),
+        Row::steady("shaper 1M burst 16K".to_owned(), shaped(1_000_000, 16_000)),
+        Row::steady("shaper 1M burst 32K".to_owned(), shaped(1_000_000, 32_000)),
+        Row::steady("shaper 3M burst 32K".to_owned(), shaped(3_000_000, 32_000)),
+        Row::steady("shaper 10M burst 64K".to_owned(), shaped(10_000_000, 64_000)),
+        Row::changing("shaper 1M to 3M burst 32K", shaped(1_000_000, 32_000), &wider, 2_000_000, wide),
     ]
 }
 

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sansfu::allocate::{Demand, allocate};
 use sansfu::bwe::estimate::{BandwidthEstimator, BitrateLimits, ProbeId};
 use sansfu::bwe::pacer::Pacer;
+use sansfu::consumer::ClimbHold;
 
 /// Time between frames; cameras and encoders give each up to this much earlier or later. Without that, two senders would keep
 /// in step, and one would always find the queue that the other has just made.
@@ -15,9 +17,6 @@ const MAX_PACKET: usize = 1_200;
 /// What a sender with layers can send, in bits a second.
 const LADDER_BPS: [u64; 8] =
     [100_000, 300_000, 700_000, 1_200_000, 2_500_000, 4_000_000, 8_000_000, 10_000_000];
-/// A higher layer has to fit with so much room, in percent, and so long after the last switch.
-const UP_PERCENT: u64 = 110;
-const UP_AFTER_US: i64 = 1_000_000;
 /// A keyframe is so many times as large as other frames; it is paid back by the following ones.
 const KEYFRAME_FACTOR: u64 = 3;
 
@@ -26,7 +25,7 @@ const KEYFRAME_FACTOR: u64 = 3;
 pub enum Mode {
     /// Sends as much as the estimate says.
     Elastic,
-    /// Sends the highest layer that fits.
+    /// Sends the layer that the core's allocation gives.
     Layers,
     /// Sends this much, in bits a second, if the estimate allows it.
     Constant(u64),
@@ -57,7 +56,7 @@ pub struct Sender {
     next: u64,
     mode: Mode,
     layer: usize,
-    switched_us: i64,
+    climb: ClimbHold,
     /// Switches between layers.
     pub switches: u64,
     keyframe_due: bool,
@@ -77,7 +76,7 @@ impl Sender {
             next: 65_000,
             mode,
             layer: 0,
-            switched_us: 0,
+            climb: ClimbHold::default(),
             switches: 0,
             keyframe_due: true,
             epoch,
@@ -171,19 +170,18 @@ impl Sender {
         }
     }
 
-    /// Down at once, up with room to spare and after a while.
+    /// As a router does for a consumer of simulcast, each layer of which begins with a keyframe.
     fn choose_layer(&mut self, now_us: i64, estimate: u64) {
-        let fits = |bps: u64| LADDER_BPS.iter().rposition(|step| *step <= bps).unwrap_or(0);
-        let highest = fits(estimate);
-        let roomy = fits(estimate * 100 / UP_PERCENT);
-        let may_rise = now_us - self.switched_us >= UP_AFTER_US;
-        let layer = if highest < self.layer || (roomy > self.layer && may_rise) {
-            highest.min(roomy.max(self.layer.min(highest)))
-        } else {
-            self.layer
-        };
+        let now = self.at(now_us);
+        let rates_bps = LADDER_BPS.to_vec();
+        let allowed = if self.climb.is_held(now) { self.layer + 1 } else { rates_bps.len() };
+        let demand = Demand { priority: 1, rates_bps, current: Some(self.layer), allowed };
+        let layer = allocate(estimate, &[demand])[0].unwrap_or(0);
+        if layer < self.layer {
+            self.climb.on_pushed_down(now);
+        }
         if layer != self.layer {
-            (self.layer, self.switched_us, self.keyframe_due) = (layer, now_us, true);
+            (self.layer, self.keyframe_due) = (layer, true);
             self.switches += 1;
         }
     }
