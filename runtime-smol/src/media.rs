@@ -33,15 +33,12 @@ async fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()>
         let more_datagrams = worker.receive();
         let stop = take_signals(&mut worker, signal.take(), signals);
         worker.expire(deadline);
-        let held_until = worker.held_until().filter(|_| !stop);
-        if held_until.is_none() {
-            deadline = worker.drain();
-        }
+        deadline = worker.drain();
         if stop {
             return Ok(());
         }
         if !more_datagrams {
-            signal = wait(&readiness, signals, held_until.or(deadline)).await?;
+            signal = wait(&readiness, signals, deadline).await?;
         }
     }
 }

@@ -34,16 +34,12 @@ fn turns(mut worker: Worker, signals: &Receiver<Signal>) -> io::Result<()> {
         worker.receive();
         let taken = take_signals(&mut worker, signals);
         worker.expire(deadline);
-        let held_until = worker.held_until().filter(|_| !matches!(taken, Taken::Stop));
-        if held_until.is_none() {
-            deadline = worker.drain();
-        }
+        deadline = worker.drain();
         match taken {
             Taken::Stop => return Ok(()),
             // A signal sent from here on wakes it, and so does a socket that has more.
             Taken::All => {
-                let until = held_until.or(deadline);
-                worker.wait(until.map(|until| until.saturating_duration_since(Instant::now())))?;
+                worker.wait(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))?;
             }
             Taken::Some => worker.wait(Some(Duration::ZERO))?,
         }

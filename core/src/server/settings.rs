@@ -12,7 +12,6 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{Secret, ServerConfig};
 use crate::config::{CertificateSource, Config, ListenAddress, PortRange};
@@ -69,9 +68,6 @@ pub struct Settings {
     pub num_workers: Option<usize>,
     /// Whether each worker's thread stays on one core. Not by default: the host may have other things to do there.
     pub pin_workers: bool,
-    /// How long what is to be sent may wait for more to the same clients, so that it leaves by fewer system calls. Zero by default:
-    /// packets leave at once, and batches grow by themselves when there is much to do.
-    pub send_hold: Duration,
     /// A PEM file with the certificate for DTLS; `None`: a new one at every start.
     pub dtls_certificate_file: Option<PathBuf>,
     /// A PEM file with the private key of that certificate.
@@ -198,7 +194,6 @@ impl Default for Settings {
             rtc_announced_ipv6: None,
             num_workers: None,
             pin_workers: false,
-            send_hold: Duration::ZERO,
             dtls_certificate_file: None,
             dtls_private_key_file: None,
             media_codecs: None,

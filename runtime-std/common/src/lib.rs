@@ -11,7 +11,6 @@ mod bind;
 mod budget;
 mod counters;
 mod held;
-mod hold;
 mod logs;
 mod overflow;
 pub mod page;

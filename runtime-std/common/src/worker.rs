@@ -18,7 +18,6 @@ use sansfu::server::{
     Datagram, ExchangeId, HttpRequest, HttpResponse, Input, Output, Protocol, Secret, Server, SessionId,
 };
 
-use crate::hold::Hold;
 use crate::{Counters, LiveSettings, MediaSockets, pinning};
 
 /// RFC 6455 section 7.4.1: the server goes down.
@@ -116,7 +115,6 @@ pub struct Worker {
     activity: Activity,
     counters: Arc<Counters>,
     pinned: bool,
-    hold: Hold,
 }
 
 /// What could not be done for the core.
@@ -148,15 +146,13 @@ impl Worker {
             activity: Activity::new(Instant::now()),
             counters,
             pinned: false,
-            hold: Hold::default(),
         }
     }
 
-    /// With the settings that are about how it works: whether it stays on one core, and how long it holds what it sends.
+    /// With the setting that is about its thread: whether it stays on one core.
     #[must_use]
     pub fn with_settings(mut self, settings: &Settings) -> Worker {
         self.pinned = settings.pin_workers;
-        self.hold = Hold::new(settings.send_hold);
         self
     }
 
@@ -168,11 +164,6 @@ impl Worker {
         {
             tracing::warn!(worker = index, "cannot be kept on one core: {error}");
         }
-    }
-
-    /// Until when outputs are held for more to come; `None`: they are to be sent now.
-    pub fn held_until(&mut self) -> Option<Instant> {
-        self.hold.until()
     }
 
     /// Waits until a socket can be read, somebody notifies its poller, or the time is over; `None`: for as long as it takes.
@@ -191,15 +182,11 @@ impl Worker {
         let Worker { server, sockets, counters, .. } = self;
         sockets.flush(counters);
         let mut now = None;
-        let more = sockets.receive(counters, |local, remote, payload| {
+        sockets.receive(counters, |local, remote, payload| {
             let now = *now.get_or_insert_with(Instant::now);
             let datagram = Datagram { local, remote, protocol: Protocol::Udp, payload };
             server.handle_input(now, Input::Datagram(datagram));
-        });
-        if let Some(now) = now {
-            self.hold.begin(now);
-        }
-        more
+        })
     }
 
     /// Takes what the front end has sent.

@@ -170,20 +170,6 @@ pub(super) const FLAGS: &[Flag] = &[
         Ok(())
     }),
     text(
-        "send-hold",
-        "MICROSECONDS",
-        "How long packets may wait for more to the same client, to leave by fewer system calls; 0 to 1000.",
-        Some("0"),
-        |s, v| {
-            let number = parsed::<u64>(v, "a number, 0 to 1000")?;
-            if number > 1000 {
-                return Err(format!("'{v}' is more than 1000"));
-            }
-            s.send_hold = Duration::from_micros(number);
-            Ok(())
-        },
-    ),
-    text(
         "dtls-certificate-file",
         "FILE",
         "PEM certificate (ECDSA) for DTLS.",

@@ -33,7 +33,6 @@ fn no_flags_give_the_documented_defaults() {
     assert_eq!(settings.rtc_port, 40000);
     assert_eq!(settings.num_workers, None);
     assert!(!settings.pin_workers);
-    assert_eq!(settings.send_hold, Duration::ZERO);
     assert_eq!(settings.log_level, LogLevel::Info);
     assert_eq!(settings.limits, Limits::default());
 }
@@ -56,7 +55,6 @@ fn every_flag_is_read_in_both_spellings() {
             "3",
             "--pin-workers",
             "on",
-            "--send-hold=300",
             "--dtls-certificate-file",
             "cert.pem",
             "--dtls-private-key-file",
@@ -82,7 +80,6 @@ fn every_flag_is_read_in_both_spellings() {
     assert_eq!(settings.rtc_announced_ipv4, Some(Ipv4Addr::new(203, 0, 113, 7)));
     assert_eq!(settings.num_workers, Some(3));
     assert!(settings.pin_workers);
-    assert_eq!(settings.send_hold, Duration::from_micros(300));
     assert_eq!(settings.dtls_private_key_file, Some(PathBuf::from("key.pem")));
     assert_eq!(settings.log_level, LogLevel::Debug);
     assert_eq!(settings.limits.max_body_bytes, 1000);
@@ -164,8 +161,6 @@ fn wrong_command_lines_are_told_in_one_line_that_names_the_flag() {
         (vec!["--num-workers", "0"], "--num-workers: '0'"),
         (vec!["--num-workers", "-1"], "--num-workers: '-1'"),
         (vec!["--pin-workers", "yes"], "neither on nor off"),
-        (vec!["--send-hold", "1001"], "more than 1000"),
-        (vec!["--send-hold", "1ms"], "--send-hold: '1ms'"),
         (vec!["--num-workers", "99999"], "1024"),
         (vec!["--log-level", "loud"], "--log-level: 'loud'"),
         (vec!["--log-tags", "ice,loud"], "--log-tags: 'loud' is not info, ice"),
