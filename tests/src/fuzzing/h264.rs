@@ -4,6 +4,9 @@ use sansfu::wire::codec::h264::is_keyframe;
 
 use crate::choices::Choices;
 
+/// NAL units in an aggregate. Every cut of it is read, which takes the square of their number.
+const MAX_UNITS: usize = 32;
+
 /// Any payload against a reader by position, and NAL units alone, aggregated and in fragments against each other.
 pub fn h264(data: &[u8]) {
     assert_eq!(is_keyframe(data), has_key_unit(data));
@@ -11,7 +14,10 @@ pub fn h264(data: &[u8]) {
     let mut choices = Choices::from_bytes(data);
     let mut aggregate = vec![24];
     let mut any = false;
-    while !choices.is_exhausted() {
+    for _ in 0..MAX_UNITS {
+        if choices.is_exhausted() {
+            break;
+        }
         // Types 1 to 23 are single NAL units.
         let header = choices.u8() & 0xE0 | (choices.below(23) as u8 + 1);
         let unit = [&[header], choices.piece()].concat();

@@ -97,6 +97,25 @@ impl House {
         session
     }
 
+    /// Opens a session of the mediasoup protocol whose messages the application carries.
+    pub fn attach(&mut self, room_id: &str) -> SessionId {
+        let session = SessionId(self.next_name());
+        self.open.insert(session);
+        self.server.attach(self.now, session, room_id);
+        self.pass(Duration::ZERO);
+        session
+    }
+
+    /// The application carries a message of such a session. What of it is refused is nobody's business but the client's.
+    pub fn carry(&mut self, session: SessionId, message: &Value) {
+        if message["notification"] == true {
+            let _ = self.server.receive_notification(self.now, session, message);
+        } else if let Ok(answer) = self.server.receive_request(self.now, session, message) {
+            self.meet_all(&answer);
+        }
+        self.pass(Duration::ZERO);
+    }
+
     /// Sends a frame. If it is a request there must be one answer, at once.
     pub fn message(&mut self, session: SessionId, text: &str) {
         let listens = self.open.contains(&session);
@@ -234,17 +253,25 @@ impl House {
             } else if data["id"].is_string() {
                 remember_name(&mut self.producers, data);
             }
-            for peer in data["peers"].as_array().into_iter().flatten() {
-                peer["consumers"].as_array().into_iter().flatten().for_each(|consumer| self.meet(consumer));
-            }
+            self.meet_all(data);
         } else if frame["request"] == true {
             self.offers.push((session, id));
             remember_name(&mut self.consumers, data);
         } else {
             assert_eq!(frame["notification"], true);
-            if data["method"] == "newConsumer" {
-                self.meet(data);
+            // What the application carries has no envelope.
+            for message in [data, &frame] {
+                if message["method"] == "newConsumer" {
+                    self.meet(message);
+                }
             }
+        }
+    }
+
+    /// Remembers the consumers of everybody whom an answer tells of.
+    fn meet_all(&mut self, answer: &Value) {
+        for peer in answer["peers"].as_array().into_iter().flatten() {
+            peer["consumers"].as_array().into_iter().flatten().for_each(|consumer| self.meet(consumer));
         }
     }
 

@@ -10,11 +10,13 @@ use super::scene;
 
 /// A message a line: a notification if it says so, else a request. Lines that begin with `2` are the second member's; `3` lets a
 /// second pass; `4` closes the second member; `5` is something that the server does to the first member, as JSON; `6` is a frame of
-/// the version-3 peer; `7` is one of the first member, without the envelope. `$c0` stands for the first consumer's id.
+/// the version-3 peer; `7` is one of the first member, without the envelope; `8` is of a session that the application carries; `9`
+/// has the room report how loud it is; `0` closes the room. `$c0` stands for the first consumer's id.
 pub fn mediasoup(data: &[u8]) {
     let mut house = House::new(scene::media_codecs());
     let new = join_v3(&mut house);
     let members = ["a", "b"].map(|name| join(&mut house, name));
+    let carried = house.attach("room");
     for line in data.split(|byte| *byte == b'\n').take(200) {
         let text = with_names(&house, &String::from_utf8_lossy(line));
         match line.first() {
@@ -24,6 +26,17 @@ pub fn mediasoup(data: &[u8]) {
             Some(b'5') => act(&mut house, &text[1..]),
             Some(b'6') => house.message(new, &text[1..]),
             Some(b'7') => house.message(members[0], &text[1..]),
+            Some(b'8') => {
+                serde_json::from_str(&text[1..]).iter().for_each(|message| house.carry(carried, message));
+            }
+            Some(b'9') => {
+                // There may be no room any more; so too with the next one.
+                let _ = house.server.observe_audio(house.now, "room");
+            }
+            Some(b'0') => {
+                let _ = house.server.close_room(house.now, "room");
+                house.pass(Duration::ZERO);
+            }
             _ => carry(&mut house, members[0], &text),
         }
     }

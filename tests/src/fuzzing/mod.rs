@@ -49,6 +49,7 @@ pub mod sdp;
 pub mod seq;
 pub mod sequence_map;
 pub mod server;
+pub mod settings;
 pub mod sfu;
 pub mod srtp;
 pub mod srtp_parameters;
@@ -92,6 +93,7 @@ pub use sdp::sdp;
 pub use seq::seq;
 pub use sequence_map::sequence_map;
 pub use server::server;
+pub use settings::settings;
 pub use sfu::sfu;
 pub use srtp::srtp;
 pub use srtp_parameters::srtp_parameters;
@@ -140,6 +142,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("seq", seq),
     ("sequence_map", sequence_map),
     ("server", server),
+    ("settings", settings),
     ("sfu", sfu),
     ("srtp", srtp),
     ("srtp_parameters", srtp_parameters),

@@ -97,6 +97,8 @@ impl Street {
             (input.pick(&["r", "s", "t", "u", ""]), input.pick(&["a", "b", "c", "d", "e", "\u{0}"]));
         let session = self.house.open(room, peer);
         self.sessions.push(session);
+        // Who speaks is watched in every room that there is.
+        let _ = self.house.server.observe_audio(self.house.now, room);
         if input.percent(80) {
             self.house.request(
                 session,

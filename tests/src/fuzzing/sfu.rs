@@ -90,6 +90,7 @@ impl Machine {
         let mut sfu = Sfu::new(scene::config(&backend), [5; 32], now, wall()).unwrap();
         let options = RouterOptions { media_codecs: default_media_codecs(), ..RouterOptions::default() };
         let router = sfu.create_router(now, options).unwrap();
+        sfu.observe_audio_levels(now, router, true).unwrap();
         Machine {
             capabilities: sfu.router_rtp_capabilities(router).unwrap().clone(),
             sfu,

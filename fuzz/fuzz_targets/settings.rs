@@ -1,0 +1,3 @@
+#![no_main]
+use sansfu_tests::fuzzing::settings;
+libfuzzer_sys::fuzz_target!(|data: &[u8]| settings(data));
