@@ -227,6 +227,13 @@ impl Consumer {
         })
     }
 
+    /// Whether a packet may be padded. Not where packets are sent again under their own numbers: they have to be the same to the
+    /// last byte, or one index would seal two plaintexts (RFC 3711 section 9.1).
+    pub fn may_pad(&self, packet: &QueuedPacket) -> bool {
+        let has_payload = matches!(packet.content, Content::Payload | Content::Retransmission(_));
+        self.kind == MediaKind::Video && self.resend_log.is_none() && has_payload
+    }
+
     /// Remembers under which numbers a packet left, so that it can be sent again byte for byte where there is no RTX.
     pub fn on_queued(&mut self, packet: &QueuedPacket) {
         if let Some(log) = &mut self.resend_log {

@@ -4,6 +4,7 @@
 mod audio;
 mod bandwidth;
 mod consume;
+mod equalise;
 mod layers;
 mod media;
 mod produce;
