@@ -97,7 +97,7 @@ fn a_client_of_version_3_is_closed_and_stays_away() {
     assert_eq!(world.throw_out("a"), 204);
     let (code, reason) = &world.closed[&a.session];
     assert_eq!((*code, reason.as_str()), (close_code::KICKED, "the operator has closed the peer"));
-    assert_eq!(methods(&world.heard(b.session)), ["consumerClosed", "peerClosed"]);
+    assert_eq!(methods(&world.heard(b.session)), ["peerClosed", "consumerClosed"]);
     assert_eq!(world.counts(), [1, 1, 1, 2, 0, 0]);
     assert_eq!(world.throw_out("a"), 404);
     // It may come again, if whoever lets clients in lets it.

@@ -316,7 +316,7 @@ fn who_is_thrown_out_is_told_first() {
     assert_eq!(world.closed[&old].0, 4000);
     let gone = notice("peerClosed", json!({ "name": "old" }));
     assert_eq!((world.told(other), world.take(session)), (vec![gone.clone()], vec![gone]));
-    assert_eq!(methods(&world.heard(new.session)), ["consumerClosed", "peerClosed"]);
+    assert_eq!(methods(&world.heard(new.session)), ["peerClosed", "consumerClosed"]);
 
     // What an application carries is its own to end.
     world.server.close_peer(world.now, "r", "carried").unwrap();
