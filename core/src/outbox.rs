@@ -20,6 +20,7 @@ use crate::ring::Ring;
 use crate::stats::SfuStats;
 use crate::stream::frame::NumberOffsets;
 use crate::timer::TimerQueue;
+use crate::wire::codec::dependency_descriptor::ActiveDecodeTargets;
 
 /// The largest number of datagrams in one transmit: the kernel's `UDP_MAX_SEGMENTS` is 64 on older kernels.
 pub const MAX_SEGMENTS: usize = 64;
@@ -44,7 +45,7 @@ pub struct Outbox {
     pub clock: Clock,
 }
 
-/// A media packet as it was decided, 80 bytes.
+/// A media packet as it was decided, at most 96 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueuedPacket {
     /// Whose header extensions it gets.
@@ -73,6 +74,8 @@ pub struct QueuedPacket {
     pub abs_send_time: u32,
     /// What is added to the numbers in the payload.
     pub offsets: NumberOffsets,
+    /// What its dependency descriptor is to tell of the decode targets; `None`: what it tells as it is.
+    pub decode_targets: Option<ActiveDecodeTargets>,
     /// It is sent only to probe for bandwidth.
     pub is_probe: bool,
 }

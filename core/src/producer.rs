@@ -11,18 +11,22 @@ use crate::ortc::{
     HeaderExtensionUri, MediaKind, ParameterValue, ProducerMapping, ProducerType, RtpParameters,
 };
 use crate::outbox::QueuedPacket;
-use crate::stream::frame::FrameReader;
+use crate::stream::frame::{FrameReader, Layers, LayersSet};
 use crate::stream::keyframe::KeyframeRequests;
 use crate::stream::layer_rates::LayerRates;
 use crate::stream::receive::{ReceiveParams, ReceiveStream, Received};
 use crate::stream::rtx;
 use crate::stream::store::{AbsoluteCaptureTime, ExtensionValues, PacketMeta, PacketStore, StoredPacket};
 use crate::wire::codec::Codec;
+use crate::wire::codec::dependency_descriptor::ActiveDecodeTargets;
 use crate::wire::rtp::RtpView;
 
 /// Packets read anew when what they are read by has come late, at most: the rest of a keyframe. Without a bound each packet of
 /// a hostile sender could cost as much as all that are stored.
 const MAX_REREAD_PACKETS: u64 = 256;
+
+/// The shortest time from one choice of layers, because others are sent now, to the next: each costs something for every consumer.
+const LAYERS_CHANGE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A media source of a router.
 #[derive(Debug)]
@@ -71,6 +75,8 @@ pub struct ProducerEncoding {
     /// What its layers take.
     pub rates: LayerRates,
     frames: FrameReader,
+    /// The layers by which consumers last chose, and when.
+    chosen_by: (LayersSet, Option<Instant>),
     /// The score that was last reported.
     pub reported_score: u8,
     fir_sequence: u8,
@@ -166,6 +172,7 @@ impl Producer {
                 is_live: false,
                 rates: LayerRates::default(),
                 frames: FrameReader::new(codecs.first().map_or(Codec::Other, |codec| codec.codec)),
+                chosen_by: (LayersSet::ALL, None),
                 reported_score: 0,
                 fir_sequence: 0,
             })
@@ -263,6 +270,23 @@ impl Producer {
     /// Whether keyframes of this producer can be told, so that consumers may wait for one.
     pub fn tells_keyframes(&self) -> bool {
         self.kind == MediaKind::Video && self.codecs.iter().all(|codec| codec.codec.has_keyframes())
+    }
+
+    /// Whether consumers are to choose anew because other layers of an encoding are sent now: at most ten times a second.
+    pub fn take_layers_change(&mut self, now: Instant, encoding: u8) -> bool {
+        let Some(encoding) = self.encodings.get_mut(usize::from(encoding)) else { return false };
+        let ((layers, at), active) = (encoding.chosen_by, encoding.frames.active());
+        let may_choose = at.is_none_or(|at| now.saturating_duration_since(at) >= LAYERS_CHANGE_INTERVAL);
+        if layers == active || !may_choose {
+            return false;
+        }
+        encoding.chosen_by = (active, Some(now));
+        true
+    }
+
+    /// The layers of an encoding that the sender sends at present.
+    pub fn active_layers(&self, encoding: u8) -> LayersSet {
+        self.encodings.get(usize::from(encoding)).map_or(LayersSet::ALL, ProducerEncoding::active_layers)
     }
 
     /// Whether packets of an encoding have come lately.
@@ -376,6 +400,25 @@ impl ProducerEncoding {
                 payload_len: stored.payload.len(),
             })
         })
+    }
+
+    /// The layers that cannot be decoded any more since packets were given up; `None` where the stream does not tell that.
+    pub fn lost_layers(&self) -> Option<LayersSet> {
+        let given_up = self.stream.as_ref().map(|stream| stream.given_up()).unwrap_or_default();
+        given_up.iter().try_fold(LayersSet::NONE, |lost, (first, last)| {
+            let frame = |ext_seq: u64| self.store.get(ext_seq).map(|stored| &stored.meta.frame);
+            Some(lost.union(self.frames.lost(*last, frame(first - 1), frame(last + 1))?))
+        })
+    }
+
+    /// The layers that the sender sends at present.
+    pub fn active_layers(&self) -> LayersSet {
+        self.frames.active()
+    }
+
+    /// What a receiver of these layers of a packet's stream can decode, and whether that is all that is sent.
+    pub fn decodable(&self, ext_seq: u64, layers: Layers) -> Option<(ActiveDecodeTargets, bool)> {
+        self.frames.decodable(ext_seq, layers)
     }
 
     /// 0 to 10; 0 before anything was received.

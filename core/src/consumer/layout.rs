@@ -5,13 +5,11 @@ use crate::ortc::{HeaderExtensionUri, RtpParameters};
 use crate::outbox::{Content, QueuedPacket};
 use crate::stream::frame::NumberOffsets;
 use crate::stream::store::StoredPacket;
+use crate::wire::codec::dependency_descriptor::MAX_DESCRIPTOR_BYTES;
 use crate::wire::rtp::{HeaderExtensionWriter, RtpHeader, append_padding};
 
 /// A MID is at most 16 bytes long, so that it fits into a one-byte header extension.
 const MAX_MID_BYTES: usize = 16;
-
-/// The longest value of a two-byte header extension (RFC 8285 section 4.3).
-const MAX_DESCRIPTOR_BYTES: usize = 255;
 
 /// The ids of the header extensions as the client negotiated them; 0: not negotiated.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +56,11 @@ impl HeaderLayout {
     /// Whether packets carry a transport-wide sequence number.
     pub fn has_transport_sequence(&self) -> bool {
         self.transport_sequence != 0
+    }
+
+    /// Whether packets carry dependency descriptors.
+    pub fn has_dependency_descriptor(&self) -> bool {
+        self.dependency_descriptor != 0
     }
 
     /// What a packet has around its payload, in bytes, about: the header with the extensions that every packet has, and the
@@ -128,7 +131,8 @@ impl HeaderLayout {
         packet_start: usize,
         out: &mut Vec<u8>,
     ) {
-        let descriptor = stored.dependency_descriptor;
+        let rewritten = rewritten_descriptor(packet, stored.dependency_descriptor);
+        let descriptor = rewritten.as_deref().unwrap_or(stored.dependency_descriptor);
         let long_descriptor = self.dependency_descriptor != 0 && descriptor.len() > 16;
         let mut writer = HeaderExtensionWriter::begin(out, packet_start, self.two_byte || long_descriptor);
         let mut push = |id: u8, value: &[u8]| {
@@ -153,13 +157,8 @@ impl HeaderLayout {
         if let Some(time) = &values.absolute_capture_time {
             push(self.absolute_capture_time, time.as_bytes());
         }
-        if !descriptor.is_empty() && packet.offsets.frame_number == 0 {
+        if !descriptor.is_empty() {
             push(self.dependency_descriptor, descriptor);
-        } else if let Ok(mut copy) = BoundedVec::<u8, MAX_DESCRIPTOR_BYTES>::from_slice(descriptor)
-            && !copy.is_empty()
-        {
-            packet.offsets.apply_to_dependency_descriptor(&mut copy);
-            push(self.dependency_descriptor, &copy);
         }
         writer.finish();
     }
@@ -174,6 +173,20 @@ fn write_header(packet: &QueuedPacket, out: &mut Vec<u8>) {
         ssrc: packet.ssrc,
     }
     .write(out);
+}
+
+/// The dependency descriptor with our numbers and decode targets; `None` where those that it has are right, or there is none.
+fn rewritten_descriptor(
+    packet: &QueuedPacket,
+    descriptor: &[u8],
+) -> Option<BoundedVec<u8, MAX_DESCRIPTOR_BYTES>> {
+    let told = packet.decode_targets.and_then(|targets| targets.write_into(descriptor));
+    if told.is_none() && packet.offsets.frame_number == 0 {
+        return None;
+    }
+    let mut copy = told.or_else(|| BoundedVec::from_slice(descriptor).ok())?;
+    packet.offsets.apply_to_dependency_descriptor(&mut copy);
+    Some(copy)
 }
 
 fn write_payload(offsets: NumberOffsets, stored: &StoredPacket<'_>, out: &mut Vec<u8>) {

@@ -2,6 +2,7 @@
 //!
 //! It keeps no packets. It decides which of the producer's packets go out and under which numbers; the payloads stay in the
 //! producer's storage.
+mod chains;
 mod climb;
 mod layout;
 mod pictures;
@@ -25,11 +26,12 @@ use crate::ortc::{ConsumerType, MediaKind, RtpParameters, ScalabilityMode};
 use crate::outbox::{Content, QueuedPacket};
 use crate::producer::{Producer, StoredPacketInfo};
 use crate::rng::Rng;
-use crate::stream::frame::{FrameInfo, Layers, NumberOffsets};
+use crate::stream::frame::{FrameInfo, Layers, LayersSet, NumberOffsets};
 use crate::stream::send::{SendParams, SendStream};
 use crate::stream::sequence_map::{DropOutcome, SequenceMap};
 use crate::stream::timestamp_map::TimestampMap;
 use crate::wire::codec::Codec;
+use crate::wire::codec::dependency_descriptor::ActiveDecodeTargets;
 
 /// How many of the packets sent last are looked at for one to be repeated as a probe.
 const PROBE_CANDIDATES: u64 = 8;
@@ -79,6 +81,8 @@ pub struct Consumer {
     sequence: SequenceMap<Source>,
     timestamps: TimestampMap,
     pictures: Pictures,
+    /// Since the last template structure the client was told of fewer decode targets than that has.
+    tells_targets: bool,
     /// The encoding that was sent last; `None` also when it has begun anew, so that its numbers do not compare with those before.
     last_encoding: Option<u8>,
     starts_with_keyframe: bool,
@@ -167,6 +171,7 @@ impl Consumer {
             reported_layers: None,
             codecs,
             pictures: Pictures::default(),
+            tells_targets: false,
             last_encoding: None,
             starts_with_keyframe: producer.tells_keyframes(),
             resend_log: (uses_nack && rtx_ssrc.is_none()).then(ResendLog::default),
@@ -191,12 +196,16 @@ impl Consumer {
             return None;
         }
         let timestamp = meta.timestamp.wrapping_add(self.timestamps.offset());
-        let decision = if self.sequence.is_late(meta.ext_seq) {
+        let is_late = self.sequence.is_late(meta.ext_seq);
+        let decision = if is_late {
             self.pictures.decision(timestamp)?
         } else {
-            self.decide(packet, timestamp, codec.closes_picture_ids)?
+            self.decide(packet, timestamp, producer, codec.closes_picture_ids)?
         };
         let is_sent = packet.payload_len > 0 && meta.frame.members.contains(decision.layers);
+        if is_late && packet.payload_len > 0 {
+            self.selection.on_decided(&meta.frame, is_sent);
+        }
         let (index, content) = if is_sent {
             let index = self.sequence.map(meta.ext_seq)?;
             self.pictures.on_sent(&meta.frame, decision.offsets);
@@ -223,6 +232,7 @@ impl Consumer {
             transport_sequence: 0,
             abs_send_time: send_time,
             offsets: decision.offsets,
+            decode_targets: decision.decode_targets(packet.encoding, meta.ext_seq, producer),
             is_probe: false,
         })
     }
@@ -276,6 +286,7 @@ impl Consumer {
             transport_sequence: 0,
             abs_send_time: send_time,
             offsets: decision.offsets,
+            decode_targets: decision.decode_targets(encoding, origin.in_seq, producer),
             is_probe: false,
         };
         match (&self.resend_log, codec.rtx, self.stream.rtx_ssrc()) {
@@ -321,6 +332,7 @@ impl Consumer {
             transport_sequence: 0,
             abs_send_time: send_time,
             offsets: NumberOffsets::default(),
+            decode_targets: None,
             is_probe: true,
         };
         if may_repeat && self.selection.current().is_some() {
@@ -357,6 +369,13 @@ impl Consumer {
         if self.last_encoding == Some(encoding) {
             self.last_encoding = None;
             self.selection.stop();
+        }
+    }
+
+    /// Packets of an encoding are given up, and these layers of it cannot be decoded any more.
+    pub fn on_lost(&mut self, encoding: u8, layers: LayersSet) {
+        if self.is_sending(encoding) {
+            self.selection.lose(layers);
         }
     }
 
@@ -440,6 +459,7 @@ impl Consumer {
         probe.timestamp = timestamp;
         probe.marker = self.marker(stored.meta.marker, &stored.meta.frame, decision.layers);
         probe.offsets = decision.offsets;
+        probe.decode_targets = decision.decode_targets(probe.encoding, origin.in_seq, producer);
         probe.content = Content::Retransmission(origin.out_seq as u16);
     }
 
@@ -462,6 +482,7 @@ impl Consumer {
         &mut self,
         packet: &StoredPacketInfo,
         timestamp: u32,
+        producer: &Producer,
         closes_picture_ids: bool,
     ) -> Option<Decision> {
         let frame = &packet.meta.frame;
@@ -471,12 +492,34 @@ impl Consumer {
                 self.pictures.leave_out(timestamp);
             }
         }
-        Some(self.pictures.decide(timestamp, self.selection.current()?.layers))
+        let layers = self.selection.current()?.layers;
+        self.note_targets(packet, layers, producer);
+        Some(self.pictures.decide(timestamp, layers, self.tells_targets))
+    }
+
+    /// A receiver takes all decode targets of a new structure for active. One that was told of fewer has to be told of more as well,
+    /// and any packet may be lost: so all are told until there is a new structure (section A.4 of the AV1 payload format).
+    fn note_targets(&mut self, packet: &StoredPacketInfo, layers: Layers, producer: &Producer) {
+        if !self.layout.has_dependency_descriptor() {
+            return;
+        }
+        let encoding = producer.encodings.get(usize::from(packet.encoding));
+        let told = encoding.and_then(|encoding| encoding.decodable(packet.meta.ext_seq, layers));
+        let is_less = told.is_some_and(|(_, is_all)| !is_all);
+        self.tells_targets = is_less || self.tells_targets && !packet.meta.frame.keyframe;
     }
 
     /// The picture ends where its highest spatial layer that is sent does.
     fn marker(&self, marker: bool, frame: &FrameInfo, layers: Layers) -> bool {
         marker || self.r#type == ConsumerType::Svc && frame.end && frame.spatial_id == layers.spatial
+    }
+}
+
+impl Decision {
+    /// What a packet of the picture tells of the decode targets.
+    fn decode_targets(&self, encoding: u8, ext_seq: u64, producer: &Producer) -> Option<ActiveDecodeTargets> {
+        let encoding = producer.encodings.get(usize::from(encoding)).filter(|_| self.tells_targets)?;
+        encoding.decodable(ext_seq, self.layers).map(|(told, _)| told).filter(|told| told.mask != 0)
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Decision {
     pub(super) layers: Layers,
     /// What is added to its numbers.
     pub(super) offsets: NumberOffsets,
+    /// Its dependency descriptors tell which decode targets can be decoded.
+    pub(super) tells_targets: bool,
 }
 
 /// Numbers and decisions of one consumer.
@@ -79,8 +81,8 @@ impl Pictures {
     }
 
     /// Remembers what is sent of the picture that is the newest.
-    pub(super) fn decide(&mut self, timestamp: u32, layers: Layers) -> Decision {
-        let decision = Decision { layers, offsets: self.offsets };
+    pub(super) fn decide(&mut self, timestamp: u32, layers: Layers, tells_targets: bool) -> Decision {
+        let decision = Decision { layers, offsets: self.offsets, tells_targets };
         match self.decisions.back_mut() {
             Some((_, last)) if *last == decision => {}
             Some((since, last)) if *since == timestamp => *last = decision,
@@ -116,11 +118,11 @@ mod tests {
     #[test]
     fn a_late_packet_is_treated_as_its_picture_was() {
         let mut pictures = Pictures::default();
-        let before = pictures.decide(u32::MAX - 10, Layers::HIGHEST);
-        pictures.decide(10, Layers::HIGHEST);
+        let before = pictures.decide(u32::MAX - 10, Layers::HIGHEST, false);
+        pictures.decide(10, Layers::HIGHEST, false);
         pictures.leave_out(20);
         pictures.leave_out(20);
-        let after = pictures.decide(20, LAYERS);
+        let after = pictures.decide(20, LAYERS, false);
         assert_eq!(after.offsets.picture_id, u16::MAX, "one picture, not two packets");
         assert_eq!(pictures.decisions.len(), 2);
         for (timestamp, decision) in
@@ -129,7 +131,10 @@ mod tests {
             assert_eq!(pictures.decision(timestamp), Some(decision), "{timestamp}");
         }
         assert_eq!(pictures.decision(u32::MAX - 11), None);
-        assert_eq!(pictures.decide(20, Layers::HIGHEST), Decision { layers: Layers::HIGHEST, ..after });
+        assert_eq!(
+            pictures.decide(20, Layers::HIGHEST, false),
+            Decision { layers: Layers::HIGHEST, ..after }
+        );
         assert_eq!(pictures.decisions.len(), 2, "changed while it comes");
     }
 
@@ -138,7 +143,7 @@ mod tests {
         let mut pictures = Pictures::default();
         for timestamp in 0..1_000 {
             pictures.leave_out(timestamp);
-            pictures.decide(timestamp, LAYERS);
+            pictures.decide(timestamp, LAYERS, false);
         }
         assert_eq!(pictures.decisions.len(), MAX_DECISIONS);
     }

@@ -4,6 +4,7 @@
 //! under one index would give the key stream away (RFC 3711 section 9.1; for GCM the authentication key too, RFC 7714
 //! section 8.4), so the packet must be the same to the last byte: also the header extensions that say when it was sent.
 use crate::outbox::{Content, QueuedPacket};
+use crate::wire::codec::dependency_descriptor::ActiveDecodeTargets;
 
 /// How many packets can be sent again: 256 of audio are five seconds.
 const CAPACITY: usize = 256;
@@ -26,6 +27,7 @@ pub(super) struct SentHeader {
     timestamp: u32,
     abs_send_time: u32,
     transport_sequence: u16,
+    decode_targets: Option<ActiveDecodeTargets>,
     empty: bool,
 }
 
@@ -52,6 +54,7 @@ impl SentHeader {
             timestamp: packet.timestamp,
             abs_send_time: packet.abs_send_time,
             transport_sequence: packet.transport_sequence,
+            decode_targets: packet.decode_targets,
             empty: packet.content == Content::Empty,
         }
     }
@@ -60,6 +63,7 @@ impl SentHeader {
         packet.timestamp = self.timestamp;
         packet.abs_send_time = self.abs_send_time;
         packet.transport_sequence = self.transport_sequence;
+        packet.decode_targets = self.decode_targets;
         if self.empty {
             packet.content = Content::Empty;
         }
@@ -72,7 +76,13 @@ mod tests {
 
     #[test]
     fn only_the_very_packet_is_found() {
-        let header = SentHeader { timestamp: 1, abs_send_time: 2, transport_sequence: 3, empty: false };
+        let header = SentHeader {
+            timestamp: 1,
+            abs_send_time: 2,
+            transport_sequence: 3,
+            decode_targets: None,
+            empty: false,
+        };
         let mut log = ResendLog::default();
         assert_eq!(log.get(0), None, "an untouched entry is nobody's");
         log.insert(7, header);

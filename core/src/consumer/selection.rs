@@ -10,9 +10,14 @@
 //! * Up to a higher spatial layer only at a keyframe. Down at the beginning of any picture if the frames of the lower layer have
 //!   been sent (they are not where layers depend on each other in keyframes only), else at a keyframe.
 //! * Down to a lower temporal layer at the beginning of any picture; up where the stream says that it can be done.
+//! * Where the stream has chains ([`Chains`]) they tell more than this: to any spatial layer whose chain is unbroken, up at the
+//!   beginning of a picture of the base temporal layer, down of any; and away from layers whose chain breaks, to the highest
+//!   below whose chain is unbroken, or to nothing until a keyframe.
+//! * Layers that the sender has switched off are not waited for: what is nearest to them is sent in their place.
+use super::chains::Chains;
 use crate::event::ConsumerLayers;
 use crate::ortc::ConsumerType;
-use crate::stream::frame::{FrameInfo, Layers};
+use crate::stream::frame::{ChainInfo, FrameInfo, Layers, LayersSet};
 
 /// What is sent of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,11 @@ pub struct Selection {
     picture: Option<u32>,
     /// A bit for each spatial layer of which that picture's frame is sent.
     sent: u8,
+    /// The layers of the current encoding that are sent to us.
+    active: LayersSet,
+    /// Of the current encoding, where that has chains.
+    chains: Chains,
+    has_chains: bool,
 }
 
 impl Selection {
@@ -60,6 +70,9 @@ impl Selection {
             current: None,
             picture: None,
             sent: 0,
+            active: LayersSet::ALL,
+            chains: Chains::new(),
+            has_chains: false,
         };
         selection.prefer(preferred.unwrap_or(highest));
         selection.target = Some(selection.selected(selection.preferred));
@@ -84,13 +97,16 @@ impl Selection {
         self.current = None;
         self.picture = None;
         self.sent = 0;
+        self.active = LayersSet::ALL;
+        self.has_chains = false;
     }
 
     /// A packet with which the target can be begun is sent.
     pub fn begin(&mut self, timestamp: u32) {
+        self.stop();
         self.current = self.target;
         self.picture = Some(timestamp);
-        self.sent = 0;
+        self.chains = Chains::new();
     }
 
     /// Takes in the next packet of the current encoding, in order, and says whether it is sent.
@@ -102,11 +118,15 @@ impl Selection {
             return false;
         }
         let target = self.target.unwrap_or(current);
+        self.take_in(frame, current.layers);
         if is_new_picture {
             self.picture = Some(timestamp);
-            if target.encoding == current.encoding {
-                current.layers = self.at_picture(current.layers, target.layers, frame);
-            }
+            let wanted = if target.encoding == current.encoding { target.layers } else { current.layers };
+            let Some(layers) = self.at_picture(current.layers, wanted, frame) else {
+                self.stop();
+                return false;
+            };
+            current.layers = layers;
             self.sent = 0;
         }
         if target.encoding == current.encoding && frame.start {
@@ -117,7 +137,20 @@ impl Selection {
         if is_sent {
             self.sent |= 1 << frame.spatial_id.min(7);
         }
+        self.on_decided(frame, is_sent);
         is_sent
+    }
+
+    /// Takes note of what was decided about a packet, late or in order.
+    pub fn on_decided(&mut self, frame: &FrameInfo, is_sent: bool) {
+        if let Some(chains) = &frame.chains {
+            self.chains.on_decided(frame, chains, is_sent);
+        }
+    }
+
+    /// Packets are lost without which these layers of the encoding that is sent cannot be decoded any more.
+    pub fn lose(&mut self, layers: LayersSet) {
+        self.chains.lose(layers);
     }
 
     /// What is to be sent.
@@ -140,16 +173,20 @@ impl Selection {
         self.top
     }
 
-    /// Whether the target cannot be reached without a keyframe of it.
+    /// Whether the target cannot be reached, or not be decoded any more, without a keyframe of it.
     pub fn needs_keyframe(&self) -> bool {
         match (self.current, self.target) {
             (_, None) => false,
             (None, Some(_)) => true,
+            (Some(current), Some(target)) if current.encoding != target.encoding => true,
             (Some(current), Some(target)) => {
-                let lower_is_sent = self.sent >> target.layers.spatial & 1 == 1;
-                current.encoding != target.encoding
-                    || current.layers.spatial < target.layers.spatial
-                    || (current.layers.spatial > target.layers.spatial && !lower_is_sent)
+                let (current, target) =
+                    (self.active.nearest(current.layers), self.active.nearest(target.layers));
+                if self.has_chains {
+                    return !self.chains.is_unbroken(target);
+                }
+                let lower_is_sent = self.sent >> target.spatial & 1 == 1;
+                current.spatial < target.spatial || current.spatial > target.spatial && !lower_is_sent
             }
         }
     }
@@ -159,7 +196,8 @@ impl Selection {
         if self.consumer_type == ConsumerType::Simple {
             return None;
         }
-        self.current.map(|current| self.as_layers(current))
+        let sent = |current: Selected| Selected { layers: self.active.nearest(current.layers), ..current };
+        self.current.map(|current| self.as_layers(sent(current)))
     }
 
     /// What is to be sent, as clients know it.
@@ -177,13 +215,49 @@ impl Selection {
         self.consumer_type == ConsumerType::Simulcast
     }
 
-    fn at_picture(&self, mut layers: Layers, target: Layers, frame: &FrameInfo) -> Layers {
+    fn take_in(&mut self, frame: &FrameInfo, current: Layers) {
+        self.active = frame.active;
+        self.has_chains = frame.chains.is_some();
+        if let Some(chains) = &frame.chains {
+            self.chains.on_frame(frame, chains, self.active.nearest(current));
+        }
+    }
+
+    /// What is sent from the picture on that this frame begins; `None`: nothing of it can be decoded.
+    fn at_picture(&self, mut layers: Layers, target: Layers, frame: &FrameInfo) -> Option<Layers> {
+        if frame.keyframe {
+            return Some(target);
+        }
         layers.temporal = layers.temporal.min(target.temporal);
+        if let Some(chains) = &frame.chains {
+            return self.by_chains(layers, target, frame, chains);
+        }
         let is_down = target.spatial < layers.spatial && self.sent >> target.spatial & 1 == 1;
         if is_down {
             layers.spatial = target.spatial;
         }
-        if frame.keyframe { target } else { layers }
+        Some(layers)
+    }
+
+    /// The highest spatial layer up to the target that can be sent from this frame on, else what is sent, if that can be decoded.
+    fn by_chains(
+        &self,
+        mut layers: Layers,
+        target: Layers,
+        frame: &FrameInfo,
+        chains: &ChainInfo,
+    ) -> Option<Layers> {
+        let nearest = |layers: Layers| frame.active.nearest(layers);
+        layers.spatial = layers.spatial.min(nearest(layers).spatial);
+        let can_begin = || frame.temporal_id == 0 && self.chains.is_decodable(chains);
+        let is_possible = |candidate: &Layers| {
+            let is_up = candidate.spatial > layers.spatial;
+            self.chains.is_unbroken(nearest(*candidate))
+                && nearest(*candidate).spatial == candidate.spatial
+                && (!is_up || frame.members.contains(*candidate) && can_begin())
+        };
+        let candidates = (0..=target.spatial).rev().map(|spatial| Layers { spatial, ..layers });
+        candidates.chain([layers]).find(is_possible)
     }
 
     /// What layers as clients know them mean.

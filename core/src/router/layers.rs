@@ -7,7 +7,9 @@ use crate::consumer::{ClimbHold, Consumer, Selected};
 use crate::error::RequestError;
 use crate::event::{ConsumerLayers, Event};
 use crate::id::{ConsumerId, tag};
+use crate::ortc::ConsumerType;
 use crate::producer::Producer;
+use crate::stream::frame::LayersSet;
 
 impl Router {
     /// Other layers are wished for.
@@ -40,7 +42,7 @@ impl Router {
         Ok(())
     }
 
-    /// Chooses anew for all who consume a producer: one of its encodings has come to life or fallen silent.
+    /// Chooses anew for all who consume a producer: one of its encodings has come to life or fallen silent, or layers of it have.
     pub(super) fn choose_layers_of_producer(&mut self, own: Id<tag::Producer>, ctx: &mut Context<'_>) {
         let consumers =
             self.producers.get(own).map(|producer| producer.consumers.clone()).unwrap_or_default();
@@ -71,7 +73,7 @@ pub(super) fn report_layers(consumer: &mut Consumer, ctx: &mut Context<'_>) {
 }
 
 /// The steps that a consumer can be given, the least first, each with its rate in bits a second: everything within the preferred
-/// layers, or of simulcast where nothing within them is there, the next higher encoding. With `limited`, steps of which the rate
+/// layers that is sent at present, or of simulcast where nothing within them is there, the next higher encoding. With `limited`, steps of which the rate
 /// is not known yet are left out, but for the first.
 pub(super) fn ladder(
     consumer: &Consumer,
@@ -82,6 +84,12 @@ pub(super) fn ladder(
     let selection = &consumer.selection;
     let preferred = selection.preferred();
     let mut spatial_layers: Vec<u8> = (0..=preferred.spatial_layer).collect();
+    if consumer.r#type == ConsumerType::Svc {
+        // What is above the nearest layer that is sent is as good as that.
+        let active = producer.active_layers(0);
+        let is_sent = |layer: u8| !active.intersection(LayersSet::row(layer)).is_empty();
+        spatial_layers.retain(|layer| is_sent(*layer) || *layer == 0);
+    }
     if selection.is_simulcast() {
         spatial_layers.retain(|encoding| producer.is_live(*encoding));
         let higher = preferred.spatial_layer + 1..=selection.top().0;

@@ -51,6 +51,7 @@ impl Router {
         let was_live = producer.is_live(stream.encoding);
         let reception = producer.receive(ctx.now, stream.encoding, stream.is_rtx, packet);
         let came_to_life = !was_live && producer.is_live(stream.encoding);
+        let layers_changed = came_to_life || producer.take_layers_change(ctx.now, stream.encoding);
         ctx.out.stats.rtp_packets_received += 1;
         ctx.out.stats.rtx_packets_received += u64::from(stream.is_rtx);
         if let Some(transport) = self.transports.get_mut(id.own) {
@@ -64,7 +65,7 @@ impl Router {
             transport.wake_by(nack.and_then(|stream| stream.nack_deadline()), ctx.out);
         }
         let paused = producer.paused;
-        if came_to_life {
+        if layers_changed {
             self.choose_layers_of_producer(stream.producer, ctx);
         }
         match reception {

@@ -82,14 +82,27 @@ impl Router {
                 transport
                     .send_rtcp(ctx.now, ctx.out, |bytes| write_nack(bytes, sender_ssrc, media_ssrc, numbers));
             }
-            if poll.keyframe_needed
-                && producer.is_video()
-                && !producer.paused
-                && !producer.consumers.is_empty()
-            {
-                self.request_keyframe(own, index as u8, ctx);
+            if poll.keyframe_needed && producer.is_video() && !producer.paused {
+                self.on_given_up(own, index as u8, ctx);
             }
         }
+    }
+
+    /// Packets will not come any more: asks for the keyframe that somebody needs now.
+    fn on_given_up(&mut self, own: Id<tag::Producer>, index: u8, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get(own).filter(|producer| !producer.consumers.is_empty()) else {
+            return;
+        };
+        let encoding = producer.encodings.get(usize::from(index));
+        let Some(layers) = encoding.and_then(|encoding| encoding.lost_layers()) else {
+            return self.request_keyframe(own, index, ctx);
+        };
+        for consumer in &producer.consumers {
+            if let Some(consumer) = self.consumers.get_mut(*consumer) {
+                consumer.on_lost(index, layers);
+            }
+        }
+        self.request_keyframe_for_waiting(own, ctx);
     }
 
     fn repeat_keyframe_requests(&mut self, own: Id<tag::Producer>, ctx: &mut Context<'_>) {

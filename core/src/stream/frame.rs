@@ -2,8 +2,11 @@
 //!
 //! A payload descriptor (VP8, VP9) or a dependency descriptor (AV1, and any codec that has one; it also works where the payload
 //! is encrypted end to end) is read once per packet into a [`FrameInfo`]. Whoever chooses layers needs nothing else.
+mod structure;
+
+use self::structure::Structure;
 use crate::wire::codec::dependency_descriptor::{
-    DecodeTargetIndication, DependencyDescriptor, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, TemplateStructure,
+    ActiveDecodeTargets, DependencyDescriptor, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS,
 };
 use crate::wire::codec::vp8::Vp8Descriptor;
 use crate::wire::codec::vp9::Vp9Descriptor;
@@ -43,6 +46,26 @@ pub struct FrameInfo {
     pub picture: Option<PictureNumbers>,
     /// Number of the frame in its dependency descriptor.
     pub frame_number: u16,
+    /// The layers that are sent at present: what is above them is as good as the nearest of them.
+    pub active: LayersSet,
+    /// What it is to the chains of its stream, where that has chains.
+    pub chains: Option<ChainInfo>,
+}
+
+/// What a frame is to the chains of its stream (RTP Payload Format For AV1, section A.5): a chain has the frames without which the
+/// layers that it protects cannot be decoded any more. The sets name layers that decode targets are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// The layers of whose chains it is.
+    pub essential: LayersSet,
+    /// The layers whose chains need nothing that was before it.
+    pub restarts: LayersSet,
+    /// For each spatial layer, how many frames back the one before it in a chain is, the nearest of several; 0: nowhere.
+    pub previous: [u8; MAX_SPATIAL_LAYERS],
+    /// The frames that it refers to, bit 0 for the one before; all bits where one is more than 32 frames back.
+    pub references: u32,
+    /// In the whole stream the chains of lower spatial layers are part of all that is sent of higher ones.
+    pub is_nested: bool,
 }
 
 /// The numbers of a picture in its payload descriptor (RFC 7741 section 4.2, RFC 9628 section 4.2), and where they stand.
@@ -76,17 +99,8 @@ pub struct FrameReader {
     structure: Option<Box<Structure>>,
     /// The one before, for packets that come late.
     previous: Option<Box<Structure>>,
-}
-
-/// The template structure in force.
-#[derive(Debug)]
-struct Structure {
-    templates: TemplateStructure,
-    /// Extended sequence number of the packet that brought it.
-    since: u64,
-    active_decode_targets: u32,
-    /// For each layers the decode target that comes nearest from below.
-    targets: [[u8; MAX_TEMPORAL_LAYERS]; MAX_SPATIAL_LAYERS],
+    /// For each spatial layer, where its chains needed nothing from before for the last time: an extended sequence number.
+    restarted_at: [u64; MAX_SPATIAL_LAYERS],
 }
 
 impl Layers {
@@ -108,8 +122,58 @@ impl LayersSet {
         LayersSet(rows.fold(0, |bits, layer| bits | row << (layer * 8)))
     }
 
+    /// Only these.
+    pub fn of(layers: Layers) -> Self {
+        LayersSet(Self::bit(layers))
+    }
+
+    /// All temporal layers of a spatial one.
+    pub const fn row(spatial: u8) -> Self {
+        if spatial < MAX_SPATIAL_LAYERS as u8 { LayersSet(0xFF << (spatial * 8)) } else { Self::NONE }
+    }
+
     fn insert(&mut self, layers: Layers) {
         self.0 |= Self::bit(layers);
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn union(self, other: LayersSet) -> Self {
+        LayersSet(self.0 | other.0)
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn intersection(self, other: LayersSet) -> Self {
+        LayersSet(self.0 & other.0)
+    }
+
+    /// Those that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: LayersSet) -> Self {
+        LayersSet(self.0 & !other.0)
+    }
+
+    /// Whether it has none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The highest of its layers within these, spatial layers counting first; where there is none, the lowest of all that it has.
+    pub fn nearest(self, layers: Layers) -> Layers {
+        let temporal = layers.temporal.min(Layers::HIGHEST.temporal);
+        let within =
+            |spatial: u8| (self.0 >> (spatial * 8)) as u8 & (0xFF >> (Layers::HIGHEST.temporal - temporal));
+        let row =
+            (0..=layers.spatial.min(Layers::HIGHEST.spatial)).rev().find(|spatial| within(*spatial) != 0);
+        match row {
+            Some(spatial) => Layers { spatial, temporal: 7 - within(spatial).leading_zeros() as u8 },
+            None if self.is_empty() => layers,
+            None => {
+                let lowest = self.0.trailing_zeros() as u8;
+                Layers { spatial: lowest / 8, temporal: lowest % 8 }
+            }
+        }
     }
 
     /// Whether `layers` are in it.
@@ -137,6 +201,8 @@ impl FrameInfo {
             switches: LayersSet::ALL,
             picture: None,
             frame_number: 0,
+            active: LayersSet::ALL,
+            chains: None,
         }
     }
 
@@ -178,7 +244,13 @@ impl NumberOffsets {
 impl FrameReader {
     /// For packets of this codec.
     pub const fn new(codec: Codec) -> Self {
-        FrameReader { codec, spatial_layers: 1, structure: None, previous: None }
+        FrameReader {
+            codec,
+            spatial_layers: 1,
+            structure: None,
+            previous: None,
+            restarted_at: [0; MAX_SPATIAL_LAYERS],
+        }
     }
 
     /// The codec changed within the stream.
@@ -237,24 +309,82 @@ impl FrameReader {
         }
         let Some(structure) = self.structure_of(ext_seq) else { return };
         if let Some(active) = descriptor.active_decode_targets {
-            structure.set_active(active);
+            structure.set_active(ext_seq, active);
         }
-        let (members, switches) = structure.sets(&descriptor);
+        let sets = structure.sets(&descriptor);
         *info = FrameInfo {
             spatial_id: descriptor.spatial_id,
             temporal_id: descriptor.temporal_id,
             start: descriptor.mandatory.start_of_frame,
             end: descriptor.mandatory.end_of_frame,
             keyframe: begins && descriptor.mandatory.start_of_frame && descriptor.spatial_id == 0,
-            members,
-            switches,
+            members: sets.members,
+            switches: sets.switches,
             picture: info.picture,
             frame_number: descriptor.mandatory.frame_number,
+            active: sets.active,
+            chains: sets.chains,
         };
+        self.note_restarts(ext_seq, info);
+    }
+
+    /// A frame that refers to none begins the chains that need nothing from before it.
+    fn note_restarts(&mut self, ext_seq: u64, frame: &FrameInfo) {
+        let begins = |chains: &ChainInfo| frame.start && chains.references == 0;
+        let Some(chains) = frame.chains.filter(begins) else { return };
+        for (spatial, at) in (0..).zip(&mut self.restarted_at) {
+            if frame.active.intersection(LayersSet::row(spatial)).without(chains.restarts).is_empty() {
+                *at = ext_seq.max(*at);
+            }
+        }
     }
 }
 
 impl FrameReader {
+    /// The layers that are sent at present.
+    pub fn active(&self) -> LayersSet {
+        self.structure.as_ref().map_or(LayersSet::ALL, |structure| structure.active())
+    }
+
+    /// What a receiver of these layers of a packet's stream can decode, and whether that is all that is sent; `None` where the
+    /// packet's structure is not known.
+    pub fn decodable(&self, ext_seq: u64, layers: Layers) -> Option<(ActiveDecodeTargets, bool)> {
+        let both = [&self.structure, &self.previous];
+        let structure = both.into_iter().flatten().find(|structure| structure.since <= ext_seq)?;
+        Some(structure.decodable(layers))
+    }
+
+    /// The layers that cannot be decoded any more since the packets up to `last` are lost, those next to the gap being of `before`
+    /// and `after` (section A.6). `None` where the stream has no chains, so that nothing can be said.
+    pub fn lost(
+        &self,
+        last: u64,
+        before: Option<&FrameInfo>,
+        after: Option<&FrameInfo>,
+    ) -> Option<LayersSet> {
+        let Some(after) = after else {
+            let structure = self.structure.as_ref().filter(|structure| structure.has_chains());
+            return structure.map(|_| LayersSet::ALL);
+        };
+        let chains = after.chains?;
+        let in_part = |frame: &FrameInfo| frame.chains.map_or(LayersSet::ALL, |chains| chains.essential);
+        let mut lost = if after.start { LayersSet::NONE } else { chains.essential };
+        if let Some(before) = before.filter(|before| !before.end) {
+            lost = lost.union(in_part(before));
+        }
+        let before = before.filter(|before| before.chains.is_some());
+        let apart = before.map_or(u16::MAX, |before| after.frame_number.wrapping_sub(before.frame_number));
+        for (spatial, (previous, restarted_at)) in (0..).zip(chains.previous.iter().zip(&self.restarted_at)) {
+            if (1..apart).contains(&u16::from(*previous)) {
+                lost = lost.union(LayersSet::row(spatial));
+            }
+            if *restarted_at > last {
+                lost = lost.without(LayersSet::row(spatial));
+            }
+        }
+        Some(lost)
+    }
+
     /// The structure that a packet is read by: the one that came with it or last before it.
     fn structure_of(&mut self, ext_seq: u64) -> Option<&mut Structure> {
         let both = [self.structure.as_deref_mut(), self.previous.as_deref_mut()];
@@ -272,57 +402,6 @@ impl FrameReader {
             Some(newest) if newest.since == structure.since => {}
             _ => self.previous = self.structure.replace(Box::new(structure)),
         }
-    }
-}
-
-impl Structure {
-    fn new(templates: TemplateStructure, since: u64) -> Self {
-        let active_decode_targets = templates.all_decode_targets();
-        let targets = [[0; MAX_TEMPORAL_LAYERS]; MAX_SPATIAL_LAYERS];
-        let mut structure = Structure { templates, since, active_decode_targets, targets };
-        structure.choose_targets();
-        structure
-    }
-
-    fn set_active(&mut self, active_decode_targets: u32) {
-        if self.active_decode_targets != active_decode_targets {
-            self.active_decode_targets = active_decode_targets;
-            self.choose_targets();
-        }
-    }
-
-    /// For each layers: the highest active decode target within them, else the lowest one.
-    fn choose_targets(&mut self) {
-        for (spatial, row) in self.targets.iter_mut().enumerate() {
-            for (temporal, chosen) in row.iter_mut().enumerate() {
-                let all = self.templates.decode_targets.iter().enumerate();
-                let active = all.filter(|(index, _)| self.active_decode_targets >> index & 1 == 1);
-                let within = active.filter(|(_, target)| {
-                    usize::from(target.spatial_id) <= spatial && usize::from(target.temporal_id) <= temporal
-                });
-                let best = within.max_by_key(|(_, target)| (target.spatial_id, target.temporal_id));
-                *chosen = best.map_or(0, |(index, _)| index as u8);
-            }
-        }
-    }
-
-    fn sets(&self, descriptor: &DependencyDescriptor) -> (LayersSet, LayersSet) {
-        let (mut members, mut switches) = (LayersSet::NONE, LayersSet::NONE);
-        for (spatial, row) in self.targets.iter().enumerate() {
-            for (temporal, target) in row.iter().enumerate() {
-                let layers = Layers { spatial: spatial as u8, temporal: temporal as u8 };
-                let indication = descriptor.decode_target_indications.get(usize::from(*target));
-                if indication != DecodeTargetIndication::NotPresent {
-                    members.insert(layers);
-                }
-                // That a frame's own temporal layer goes on from here says nothing about what the frame itself refers to.
-                let own = descriptor.temporal_id > 0 && layers.temporal <= descriptor.temporal_id;
-                if indication == DecodeTargetIndication::Switch && !own {
-                    switches.insert(layers);
-                }
-            }
-        }
-        (members, switches)
     }
 }
 

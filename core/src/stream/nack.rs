@@ -20,6 +20,9 @@ const MIN_SPACING: Duration = Duration::from_millis(20);
 /// Most packets asked for at once: at worst a NACK message of 1 KiB.
 const MAX_PER_POLL: usize = 256;
 
+/// Most runs of given-up packets told of at once; what is more is told of as one with the last.
+const MAX_GIVEN_UP_RUNS: usize = 8;
+
 /// When the packets follow that one poll had no room for.
 const POLL_AGAIN: Duration = Duration::from_millis(5);
 
@@ -37,6 +40,8 @@ pub struct NackGenerator {
     next_due: Option<Instant>,
     newest_keyframe: u64,
     keyframe_needed: bool,
+    /// First and last numbers, in order.
+    given_up: heapless::Vec<(u64, u64), MAX_GIVEN_UP_RUNS>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +70,7 @@ impl NackGenerator {
             next_due: None,
             newest_keyframe: 0,
             keyframe_needed: false,
+            given_up: heapless::Vec::new(),
         }
     }
 
@@ -80,6 +86,11 @@ impl NackGenerator {
             self.missing.retain(|missing| missing.ext_seq > newest_keyframe);
         }
         if count.saturating_add(self.missing.len()) > MAX_MISSING {
+            if !self.keyframe_needed {
+                self.given_up.clear();
+            }
+            let oldest = self.missing.front().map_or(first, |missing| missing.ext_seq);
+            note_given_up(&mut self.given_up, oldest, end.saturating_sub(1));
             self.missing.clear();
             self.keyframe_needed = true;
             self.next_due = Some(now);
@@ -116,13 +127,19 @@ impl NackGenerator {
             return NackPoll::default();
         }
         let mut poll = NackPoll { requested: 0, keyframe_needed: std::mem::take(&mut self.keyframe_needed) };
-        let newest_keyframe = self.newest_keyframe;
+        let (newest_keyframe, given_up) = (self.newest_keyframe, &mut self.given_up);
+        if !poll.keyframe_needed {
+            given_up.clear();
+        }
         let spacing = rtt.max(MIN_SPACING);
         let patience = (rtt * MAX_ROUND_TRIPS).clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
         let mut next_due: Option<Instant> = None;
         self.missing.retain_mut(|missing| {
             if missing.due <= now && missing.is_hopeless(now, patience) {
-                poll.keyframe_needed |= missing.ext_seq > newest_keyframe;
+                if missing.ext_seq > newest_keyframe {
+                    poll.keyframe_needed = true;
+                    note_given_up(given_up, missing.ext_seq, missing.ext_seq);
+                }
                 return false;
             }
             if missing.due <= now && poll.requested < MAX_PER_POLL {
@@ -137,6 +154,11 @@ impl NackGenerator {
         });
         self.next_due = next_due;
         poll
+    }
+
+    /// What made [`Self::poll`] say that a keyframe is needed: the first and last numbers of runs of packets, in order.
+    pub fn given_up(&self) -> &[(u64, u64)] {
+        &self.given_up
     }
 
     /// When to call [`Self::poll`].
@@ -158,6 +180,17 @@ impl NackGenerator {
 impl Missing {
     fn is_hopeless(&self, now: Instant, patience: Duration) -> bool {
         self.requests >= MAX_REQUESTS || now.saturating_duration_since(self.since) >= patience
+    }
+}
+
+fn note_given_up(runs: &mut heapless::Vec<(u64, u64), MAX_GIVEN_UP_RUNS>, first: u64, last: u64) {
+    let is_full = runs.is_full();
+    match runs.last_mut() {
+        Some((_, end)) if is_full || *end + 1 == first => *end = last,
+        _ => {
+            // Cannot fail: there is room.
+            let _ = runs.push((first, last));
+        }
     }
 }
 

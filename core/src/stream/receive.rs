@@ -273,6 +273,11 @@ impl ReceiveStream {
         poll
     }
 
+    /// What made [`Self::poll_nack`] say that a keyframe is needed; see [`NackGenerator::given_up`].
+    pub fn given_up(&self) -> &[(u64, u64)] {
+        self.nack.given_up()
+    }
+
     /// When to call [`Self::poll_nack`].
     #[inline]
     pub fn nack_deadline(&self) -> Option<Instant> {

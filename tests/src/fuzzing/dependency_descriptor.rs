@@ -1,14 +1,14 @@
 //! Dependency descriptors of a sequence of packets (RTP Payload Format For AV1, appendix A).
 
 use sansfu::wire::codec::dependency_descriptor::{
-    DecodeTargetIndication, DependencyDescriptor, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, MandatoryFields,
-    TemplateStructure,
+    ActiveDecodeTargets, DecodeTargetIndication, DependencyDescriptor, MAX_DESCRIPTOR_BYTES,
+    MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, MandatoryFields, TemplateStructure,
 };
 
 use crate::choices::Choices;
 
 /// The input is the descriptors of packets that come one after the other, a structure being kept until the next one comes. What
-/// was read fits the structure, and written out in full reads the same.
+/// was read fits the structure, and written out in full reads the same; with other active decode targets, the same but for these.
 pub fn dependency_descriptor(data: &[u8]) {
     let mut choices = Choices::from_bytes(data);
     let mut kept: Option<Box<TemplateStructure>> = None;
@@ -29,6 +29,9 @@ pub fn dependency_descriptor(data: &[u8]) {
         check_frame(&descriptor, structure);
         let written = write(&descriptor, structure);
         assert_eq!(DependencyDescriptor::parse(&written, kept.as_deref()).as_ref(), Some(&descriptor));
+        for value in [value, &written] {
+            check_active_targets(value, &descriptor, structure, kept.as_deref());
+        }
         kept = descriptor.structure.or(kept);
     }
 }
@@ -70,6 +73,33 @@ fn check_frame(descriptor: &DependencyDescriptor, structure: &TemplateStructure)
     assert!(active.is_some() || descriptor.structure.is_none());
     let resolution = structure.resolutions.get(usize::from(descriptor.spatial_id));
     assert_eq!(descriptor.resolution.as_ref(), resolution);
+}
+
+/// Any decode targets can be made the active ones, and nothing else changes.
+fn check_active_targets(
+    value: &[u8],
+    descriptor: &DependencyDescriptor,
+    structure: &TemplateStructure,
+    kept: Option<&TemplateStructure>,
+) {
+    let count = structure.decode_targets.len() as u8;
+    let mask = u32::from(descriptor.mandatory.frame_number).wrapping_mul(0x9E37_79B1)
+        & structure.all_decode_targets();
+    let Some(told) = (ActiveDecodeTargets { count, mask }).write_into(value) else {
+        assert!(value.len() + 5 > MAX_DESCRIPTOR_BYTES, "only what is too long is refused");
+        return;
+    };
+    let expected = DependencyDescriptor { active_decode_targets: Some(mask), ..descriptor.clone() };
+    assert_eq!(DependencyDescriptor::parse(&told, kept), Some(expected));
+    assert!(told.len() <= value.len() + 5);
+    let again = ActiveDecodeTargets { count, mask }.write_into(&told);
+    assert!(again.is_none_or(
+        |again| DependencyDescriptor::parse(&again, kept) == DependencyDescriptor::parse(&told, kept)
+    ));
+    if descriptor.structure.is_some() {
+        let other = ActiveDecodeTargets { count: count ^ 1, mask: 0 };
+        assert_eq!(other.write_into(value), None, "of another structure");
+    }
 }
 
 /// Writes everything out, whether the template says it or not.
@@ -148,17 +178,17 @@ fn write_structure(structure: &TemplateStructure, bits: &mut BitWriter) {
 
 /// Bits, the highest of each number first.
 #[derive(Default)]
-struct BitWriter {
+pub(crate) struct BitWriter {
     bits: Vec<bool>,
 }
 
 impl BitWriter {
-    fn put(&mut self, value: u32, width: usize) {
+    pub(crate) fn put(&mut self, value: u32, width: usize) {
         self.bits.extend((0..width).rev().map(|at| value >> at & 1 == 1));
     }
 
     /// `ns(n)` of the AV1 specification (section 4.10.7).
-    fn put_below(&mut self, value: u32, count: u32) {
+    pub(crate) fn put_below(&mut self, value: u32, count: u32) {
         let width = (u32::BITS - count.leading_zeros()) as usize;
         let short_values = (1 << width) - count;
         if value < short_values {
@@ -168,7 +198,7 @@ impl BitWriter {
         }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let byte = |bits: &[bool]| {
             bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << (7 - at))
         };

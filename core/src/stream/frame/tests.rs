@@ -83,6 +83,85 @@ fn the_dependency_descriptor_says_who_needs_a_frame() {
     assert_eq!(copy, [0xC1, 0, 2]);
 }
 
+#[test]
+fn the_nearest_layers_of_a_set() {
+    let set =
+        LayersSet::of(layers(0, 0)).union(LayersSet::of(layers(0, 2))).union(LayersSet::of(layers(2, 1)));
+    let nearest = [
+        (layers(0, 0), layers(0, 0)),
+        (layers(0, 1), layers(0, 0)),
+        (layers(1, 7), layers(0, 2)),
+        (layers(2, 0), layers(0, 0)),
+        (layers(3, 7), layers(2, 1)),
+    ];
+    for (wished, found) in nearest {
+        assert_eq!(set.nearest(wished), found);
+    }
+    assert_eq!(LayersSet::of(layers(2, 1)).nearest(layers(0, 0)), layers(2, 1), "there is nothing within");
+    assert_eq!(LayersSet::NONE.nearest(layers(1, 1)), layers(1, 1));
+    assert_eq!(LayersSet::ALL.nearest(layers(1, 5)), layers(1, 5));
+    assert_eq!(LayersSet::row(2).nearest(layers(2, 5)), layers(2, 5));
+    assert!(LayersSet::row(4).is_empty() && LayersSet::row(1).intersection(LayersSet::row(2)).is_empty());
+}
+
+/// L2T1 by hand: the upper layer refers to the lower one; a chain for each decode target, the lower layer in both.
+fn l2t1(reader: &mut FrameReader) -> FrameInfo {
+    let bits = "11000000 0000000000001010 10000 000000 00001 00 10 00 11 1010 1010 0010 0010 \
+                0 1 0001 0 1 0000 0 1 0001 1 0000 0 11 0 1 0000 0000 0010 0001 0001 0001 0001 0001 0";
+    reader.read(100, true, &[], &bytes(bits))
+}
+
+#[test]
+fn chains_by_the_layers_that_they_protect() {
+    let mut reader = FrameReader::new(Codec::Av1);
+    let (key, both) = (l2t1(&mut reader), LayersSet::of(layers(0, 0)).union(LayersSet::of(layers(1, 0))));
+    let chains = key.chains.unwrap();
+    assert_eq!((key.keyframe, key.active), (true, both));
+    assert_eq!((chains.essential, chains.restarts, chains.is_nested), (both, both, true));
+    assert_eq!((chains.references, chains.previous), (0, [0; 4]));
+    let upper = reader.read(101, true, &[], &[0xC2, 0, 11]);
+    let chains = upper.chains.unwrap();
+    assert_eq!((upper.spatial_id, chains.essential), (1, LayersSet::of(layers(1, 0))));
+    assert_eq!((chains.restarts, chains.references, chains.previous), (LayersSet::NONE, 0b01, [1, 1, 0, 0]));
+    let lower = reader.read(102, true, &[], &[0xC1, 0, 12]);
+    assert_eq!((lower.chains.unwrap().references, lower.chains.unwrap().previous), (0b10, [2, 1, 0, 0]));
+
+    let lost = |before: &FrameInfo, after: &FrameInfo| reader.lost(105, Some(before), Some(after)).unwrap();
+    assert!(lost(&key, &upper).is_empty(), "what was lost had no frame");
+    assert_eq!(lost(&key, &lower), LayersSet::row(1), "the upper frame");
+    let part = FrameInfo { end: false, ..lower };
+    let next = FrameInfo { frame_number: 13, ..upper };
+    assert_eq!(lost(&part, &next), both, "the end of the lower frame");
+    let part = FrameInfo { start: false, ..upper };
+    assert_eq!(lost(&key, &part), LayersSet::of(layers(1, 0)), "the beginning of the upper frame");
+    assert_eq!(reader.lost(105, None, None), Some(LayersSet::ALL));
+    assert_eq!(
+        reader.lost(99, Some(&key), Some(&lower)),
+        Some(LayersSet::NONE),
+        "the chains began anew behind it"
+    );
+}
+
+#[test]
+fn active_decode_targets_hold_until_others_are_told() {
+    let mut reader = FrameReader::new(Codec::Av1);
+    l2t1(&mut reader);
+    let told = |ext_seq, layers| reader.decodable(ext_seq, layers).map(|(told, is_all)| (told.mask, is_all));
+    assert_eq!((told(99, layers(1, 0)), told(100, layers(1, 0))), (None, Some((0b11, true))));
+    assert_eq!(told(100, layers(0, 7)), Some((0b01, false)));
+    // Only the lower one; a packet that comes late tells nothing of what is now.
+    let off = reader.read(110, true, &[], &bytes("11000001 0000000000001100 01000 01"));
+    assert_eq!((off.active, off.active), (LayersSet::of(layers(0, 0)), reader.active()));
+    reader.read(105, true, &[], &bytes("11000001 0000000000001011 01000 11"));
+    assert_eq!(reader.active(), off.active);
+    assert_eq!(
+        reader.decodable(110, layers(1, 0)).map(|(told, is_all)| (told.mask, is_all)),
+        Some((0b01, true))
+    );
+    reader.read(111, true, &[], &bytes("11000001 0000000000001101 01000 11"));
+    assert_eq!(reader.active().nearest(layers(1, 0)), layers(1, 0));
+}
+
 /// Whatever is sent: nothing panics, nothing is written outside the numbers, and who gets nothing cannot begin.
 #[test]
 fn any_bytes_can_be_read_and_rewritten() {

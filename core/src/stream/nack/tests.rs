@@ -172,3 +172,25 @@ fn agrees_with_a_naive_list_under_random_loss() {
         assert_eq!(nack.len(), model.len());
     }
 }
+
+#[test]
+fn it_tells_what_was_given_up() {
+    let start = Instant::now();
+    let mut nack = NackGenerator::default();
+    nack.on_gap(start, 10, 13);
+    nack.on_gap(start, 20, 22);
+    nack.on_received(11);
+    nack.on_keyframe(10);
+    assert!(!poll(&mut nack, start, 500).1 && nack.given_up().is_empty());
+    assert!(poll(&mut nack, start + 2_500 * MS, 500).1);
+    assert_eq!(nack.given_up(), [(12, 12), (20, 21)], "what came before a keyframe is of no use");
+    for index in 0..20 {
+        nack.on_gap(start + 3_000 * MS, 100 + 2 * index, 101 + 2 * index);
+    }
+    assert!(poll(&mut nack, start + 6_000 * MS, 500).1);
+    assert_eq!((nack.given_up().len(), nack.given_up().last()), (MAX_GIVEN_UP_RUNS, Some(&(114, 138))));
+    nack.on_gap(start + 7_000 * MS, 200, 201);
+    nack.on_gap(start + 7_000 * MS, 300, 1_400);
+    assert!(poll(&mut nack, start + 7_000 * MS, 500).1);
+    assert_eq!(nack.given_up().last(), Some(&(200, 1_399)), "too much at once");
+}

@@ -18,8 +18,8 @@ fn meta(ext_seq: u64, now: Instant) -> PacketMeta {
 
 #[test]
 fn a_packet_stays_small() {
-    assert!(size_of::<PacketMeta>() <= 88, "{}", size_of::<PacketMeta>());
-    assert!(size_of::<Slot>() <= 104, "{}", size_of::<Slot>());
+    assert!(size_of::<PacketMeta>() <= 112, "{}", size_of::<PacketMeta>());
+    assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
 }
 
 #[test]

@@ -26,7 +26,9 @@ use self::gaps::Gaps;
 use self::order::OrderRules;
 use self::report::Reception;
 pub use self::violation::Violation;
-use super::frame::{Marks, PictureNumbers, recognise};
+use super::frame::{
+    Marks, PictureNumbers, active_decode_targets, dependency_descriptor, highest_spatial_layer, recognise,
+};
 use super::random::mix;
 use super::track::TrackSpec;
 use crate::peer::rtcp::{self, Rtcp};
@@ -384,13 +386,20 @@ impl RtpReceiver {
     fn read_descriptor(&self, packet: &RtpPacket<'_>, marks: &Marks) -> Result<Option<u16>, Violation> {
         let value = self.format.dependency_descriptor.and_then(|id| packet.extension(id));
         let Some(value) = value else { return Ok(None) };
+        let wrong = || Violation::DependencyDescriptor(*marks);
         let layers = self.track.encodings[usize::from(marks.encoding)].layers;
-        let expected = super::frame::dependency_descriptor(layers, marks);
+        let active = active_decode_targets(layers, marks, value).map_err(|_| wrong())?;
+        // The picture ends where the highest layer does that can be decoded.
+        let highest = active.map_or(layers.spatial - 1, |active| highest_spatial_layer(layers, active));
+        if packet.header.marker && marks.spatial_id != highest {
+            return Err(wrong());
+        }
+        let expected = dependency_descriptor(layers, marks, active);
         match *value {
             [first, high, low, ref rest @ ..] if first == expected[0] && *rest == expected[3..] => {
                 Ok(Some(u16::from_be_bytes([high, low])))
             }
-            _ => Err(Violation::DependencyDescriptor(*marks)),
+            _ => Err(wrong()),
         }
     }
 

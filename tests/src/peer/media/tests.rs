@@ -1,4 +1,5 @@
 //! A sender and a receiver with a scripted path between them.
+mod structures;
 mod through_core;
 
 use std::collections::BTreeMap;

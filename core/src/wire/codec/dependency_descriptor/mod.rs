@@ -1,11 +1,13 @@
 //! Dependency descriptor: which layers a frame belongs to and what it depends on, without looking into the payload
 //! (RTP Payload Format For AV1, appendix A). Carried as a header extension, with AV1 and other codecs.
 
+mod rewrite;
 mod structure;
 
+pub use rewrite::{ActiveDecodeTargets, MAX_DESCRIPTOR_BYTES};
 pub use structure::{DecodeTarget, RenderResolution, Template, TemplateStructure};
 
-use super::bits::BitReader;
+use super::bits::{BitReader, BitWriter};
 
 /// URI of the header extension.
 pub const URI: &str =
@@ -122,6 +124,12 @@ impl DecodeTargetIndications {
         }
     }
 
+    /// The decode targets with an indication that passes, bit 0 for target 0.
+    pub fn targets(&self, passes: impl Fn(DecodeTargetIndication) -> bool) -> u32 {
+        let chosen = self.iter().enumerate().filter(|(_, indication)| passes(*indication));
+        chosen.fold(0, |targets, (target, _)| targets | 1 << target)
+    }
+
     /// The indications in the order of the decode targets.
     pub fn iter(&self) -> impl Iterator<Item = DecodeTargetIndication> {
         let this = *self;
@@ -195,6 +203,22 @@ impl ExtendedFlags {
             custom_frame_differences: bits.flag()?,
             custom_chains: bits.flag()?,
         })
+    }
+
+    fn write<const N: usize>(self, bits: &mut BitWriter<N>) -> Option<()> {
+        let flags = [
+            self.structure_present,
+            self.active_decode_targets_present,
+            self.custom_indications,
+            self.custom_frame_differences,
+            self.custom_chains,
+        ];
+        flags.into_iter().try_for_each(|flag| bits.bits(flag.into(), 1))
+    }
+
+    /// Whether something follows that the template does not say.
+    fn is_custom(self) -> bool {
+        self.custom_indications || self.custom_frame_differences || self.custom_chains
     }
 }
 

@@ -165,3 +165,29 @@ fn numbers_below_five() {
     assert_eq!(BitReader::new(&[]).below(1), Some(0));
     assert_eq!(BitReader::new(&[]).below(2), None);
 }
+
+fn told(value: &[u8], count: u8, mask: u32) -> Option<Vec<u8>> {
+    ActiveDecodeTargets { count, mask }.write_into(value).map(|value| value.to_vec())
+}
+
+#[test]
+fn active_targets_are_put_in() {
+    let short = bytes("0 1 000101 0000000000000110");
+    let expected = bytes("0 1 000101 0000000000000110  0 1 0 0 0  01");
+    assert_eq!(told(&short, 2, 0b01), Some(expected.clone()));
+    assert_eq!(told(&expected, 2, 0b10), Some(bytes("0 1 000101 0000000000000110  0 1 0 0 0  10")));
+    assert_eq!(told(&with_structure("0000", ""), 2, 0b01), Some(with_structure("1000", "01")));
+    assert_eq!(told(&with_structure("0000", ""), 3, 0b01), None, "of another structure");
+
+    let custom = |flag: &str, mask: &str| {
+        bytes(&format!("1 0 000011 1111111111111111  0 {flag} 1 1 1 {mask}  01 10   01 1111 00  11111111"))
+    };
+    assert_eq!(told(&custom("0", ""), 2, 0b10), Some(custom("1", "10")));
+    assert_eq!(told(&custom("1", "01"), 2, 0b10), Some(custom("1", "10")));
+    for len in 0..3 {
+        assert_eq!(told(&short[..len], 2, 0b01), None);
+    }
+    // A descriptor of 255 bytes has no room, unless what it has is nothing but padding.
+    assert_eq!(told(&[&custom("0", ""), &[0; 248][..]].concat(), 2, 0b10), None);
+    assert_eq!(told(&[&short, &[0; 252][..]].concat(), 2, 0b01), Some(expected));
+}

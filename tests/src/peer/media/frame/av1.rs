@@ -48,25 +48,86 @@ pub(super) fn find_marks(payload: &[u8]) -> Option<usize> {
     Some(at + 1 + usize::from(header & HAS_EXTENSION != 0))
 }
 
-/// The value of the dependency descriptor extension of a packet.
+/// The value of the dependency descriptor extension of a packet; `active`: the decode targets that it tells of, if it does.
 ///
 /// Frame numbers count the frames of all spatial layers, so they follow from the marks. Templates are ordered by spatial
 /// layer; of each layer: the keyframe, then the positions of the period by temporal layer.
-pub fn dependency_descriptor(layers: Layers, marks: &Marks) -> Vec<u8> {
-    let kinds = kinds(layers);
-    let kind = kinds.iter().position(|kind| kind.is_of(layers, marks)).unwrap_or(0);
-    let template = usize::from(marks.spatial_id) * kinds.len() + kind;
+pub fn dependency_descriptor(layers: Layers, marks: &Marks, active: Option<u32>) -> Vec<u8> {
+    let mut bits = before_active(layers, marks, active.is_some());
+    if let Some(active) = active {
+        bits.push(active, target_count(layers));
+    }
+    bits.bytes
+}
+
+/// The decode targets that the descriptor of a packet tells of, if it does.
+///
+/// # Errors
+/// If they are none that a forwarder of whole decode targets sends the packet to.
+pub fn active_decode_targets(layers: Layers, marks: &Marks, value: &[u8]) -> Result<Option<u32>, u32> {
+    if value.get(3).is_none_or(|flags| flags & 0x40 == 0) {
+        return Ok(None);
+    }
+    let at = before_active(layers, marks, true).used;
+    let bit = |at: usize| value.get(at / 8).map_or(0, |byte| u32::from(byte >> (7 - at % 8) & 1));
+    let count = target_count(layers) as usize;
+    let active = (at..at + count).fold(0, |active, at| active << 1 | bit(at));
+    let targets: Vec<(u8, u8)> = targets(layers)
+        .zip(0..)
+        .filter(|(_, index)| active >> index & 1 == 1)
+        .map(|(target, _)| target)
+        .collect();
+    let highest = *targets.last().ok_or(active)?;
+    // Where spatial layers do not depend on each other, those below are left out.
+    let is_whole = |target: &(u8, u8)| {
+        let spatial = if layers.key_only { target.0 == highest.0 } else { target.0 <= highest.0 };
+        spatial && target.1 <= highest.1
+    };
+    let (_, kind) = template(layers, marks);
+    let is_for_it = kind.indication(layers, marks.spatial_id, highest) != 0;
+    let whole = self::targets(layers).filter(is_whole);
+    if is_for_it && whole.eq(targets.iter().copied()) { Ok(Some(active)) } else { Err(active) }
+}
+
+/// The highest spatial layer of these decode targets.
+pub fn highest_spatial_layer(layers: Layers, active: u32) -> u8 {
+    (31 - active.leading_zeros().min(31)) as u8 / layers.temporal
+}
+
+fn before_active(layers: Layers, marks: &Marks, has_active: bool) -> Bits {
+    let (template, _) = template(layers, marks);
     let frame_number = marks.number.wrapping_mul(u32::from(layers.spatial)) + u32::from(marks.spatial_id);
     let mut bits = Bits::default();
     bits.push(u32::from(marks.is_first()), 1);
     bits.push(u32::from(marks.is_last()), 1);
     bits.push(template as u32, 6);
     bits.push(frame_number & 0xFFFF, 16);
-    if marks.starts_decoding() && marks.is_first() {
-        bits.push(0b1_0000, 5); // a structure, and nothing that differs from the template
-        write_structure(layers, &kinds, &mut bits);
+    let has_structure = marks.starts_decoding() && marks.is_first();
+    if has_structure || has_active {
+        // Nothing differs from the template.
+        bits.push(u32::from(has_structure) << 4 | u32::from(has_active) << 3, 5);
     }
-    bits.bytes
+    if has_structure {
+        write_structure(layers, &kinds(layers), &mut bits);
+    }
+    bits
+}
+
+/// The template of a frame, and its kind.
+fn template(layers: Layers, marks: &Marks) -> (usize, Kind) {
+    let kinds = kinds(layers);
+    let kind = kinds.iter().position(|kind| kind.is_of(layers, marks)).unwrap_or(0);
+    (usize::from(marks.spatial_id) * kinds.len() + kind, kinds[kind])
+}
+
+/// The spatial and temporal layers of the decode targets.
+fn targets(layers: Layers) -> impl Iterator<Item = (u8, u8)> {
+    (0..layers.spatial)
+        .flat_map(move |spatial_id| (0..layers.temporal).map(move |temporal_id| (spatial_id, temporal_id)))
+}
+
+fn target_count(layers: Layers) -> u32 {
+    u32::from(layers.spatial * layers.temporal)
 }
 
 /// One kind of picture: the keyframe, or a position in the period.
@@ -136,9 +197,7 @@ fn write_structure(layers: Layers, kinds: &[Kind], bits: &mut Bits) {
     let templates: Vec<(u8, Kind)> = (0..layers.spatial)
         .flat_map(|spatial_id| kinds.iter().map(move |kind| (spatial_id, *kind)))
         .collect();
-    let targets: Vec<(u8, u8)> = (0..layers.spatial)
-        .flat_map(|spatial_id| (0..layers.temporal).map(move |temporal_id| (spatial_id, temporal_id)))
-        .collect();
+    let targets: Vec<(u8, u8)> = targets(layers).collect();
     bits.push(0, 6);
     bits.push(targets.len() as u32 - 1, 5);
     let layer = |(spatial_id, kind): (u8, Kind)| (spatial_id, layers.temporal_id(kind.within));

@@ -137,7 +137,7 @@ fn the_servers_dependency_descriptor_reader_agrees() {
     let mut structure = None;
     for (track, marks, ..) in every_packet().filter(|(track, ..)| track.codec == Codec::Av1) {
         let layers = track.encodings[0].layers;
-        let bytes = dependency_descriptor(layers, &marks);
+        let bytes = dependency_descriptor(layers, &marks, None);
         let descriptor = DependencyDescriptor::parse(&bytes, structure.as_deref()).unwrap();
         let mandatory = descriptor.mandatory;
         assert_eq!((mandatory.start_of_frame, mandatory.end_of_frame), (marks.is_first(), marks.is_last()));
@@ -174,7 +174,7 @@ fn chains_are_the_frames_that_a_brute_force_search_finds() {
         };
         let mut structure = None;
         for (at, marks) in frames.iter().enumerate() {
-            let bytes = dependency_descriptor(layers, marks);
+            let bytes = dependency_descriptor(layers, marks, None);
             let descriptor = DependencyDescriptor::parse(&bytes, structure.as_deref()).unwrap();
             structure = descriptor.structure.or(structure);
             for chain in 0..layers.spatial {

@@ -143,7 +143,7 @@ impl OrderRules {
         let same_picture = before.marks.same_picture(&now.marks);
         match before.packet.marker {
             true if same_picture => Err(Violation::MarkerInsidePicture(FrameId::of(&before.marks))),
-            false if !same_picture && ended && !restarted && self.codec.is_video() => {
+            false if !same_picture && ended && !restarted && !may_be_cut && self.codec.is_video() => {
                 Err(Violation::MarkerMissing(FrameId::of(&before.marks)))
             }
             _ => Ok(()),

@@ -116,7 +116,7 @@ impl SendStream {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
         let len = payload.len();
-        let descriptor = (track.codec == Codec::Av1).then(|| dependency_descriptor(layers, &marks));
+        let descriptor = (track.codec == Codec::Av1).then(|| dependency_descriptor(layers, &marks, None));
         self.stored.push_back(StoredPacket { header, payload, descriptor });
         len
     }

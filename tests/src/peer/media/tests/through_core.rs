@@ -1,5 +1,7 @@
 //! The server's own producer and consumer between sender and receiver, without its transports: what it forwards has to please
 //! the receiver, whatever the two paths do.
+mod chains;
+
 use sansfu::arena::{Arena, Id};
 use sansfu::config::Config;
 use sansfu::consumer::{Consumer, ConsumerParams};
@@ -112,16 +114,22 @@ impl Server {
     /// What the server asks the sender for.
     fn feedback(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let mut packets = Vec::new();
-        let wanted = self.consumer.needs_keyframe_of();
-        let (sender_ssrc, mut keyframe) = (1, wanted.is_some());
-        for encoding in &mut self.producer.encodings {
+        let (sender_ssrc, mut keyframe) = (1, false);
+        for (index, encoding) in (0..).zip(&mut self.producer.encodings) {
             let (Some(stream), Some(media_ssrc)) = (&mut encoding.stream, encoding.ssrc) else { continue };
             let mut lost = Vec::new();
-            keyframe |= stream.poll_nack(now, RTT, &mut lost).keyframe_needed;
+            if stream.poll_nack(now, RTT, &mut lost).keyframe_needed {
+                match encoding.lost_layers() {
+                    Some(layers) => self.consumer.on_lost(index, layers),
+                    None => keyframe = true,
+                }
+            }
             if !lost.is_empty() {
                 packets.push(rtcp::write(&[Rtcp::Nack { sender_ssrc, media_ssrc, lost }]));
             }
         }
+        let wanted = self.consumer.needs_keyframe_of();
+        keyframe |= wanted.is_some();
         let asked = wanted.unwrap_or(self.consumer.encoding());
         if std::mem::replace(&mut self.asked, asked) != asked {
             self.asked_for_keyframe_at = None;

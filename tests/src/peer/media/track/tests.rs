@@ -30,6 +30,7 @@ pub fn every_track() -> Vec<TrackSpec> {
         TrackSpec::vp9_svc(17, svc("L1T3")).non_flexible().with_mid("nine"),
         TrackSpec::vp9_simulcast(18, 2, svc("L1T3")),
         TrackSpec::av1_simulcast(19, 2, svc("L1T2")),
+        TrackSpec::av1_svc(20, svc("L3T3")),
     ]
 }
 
