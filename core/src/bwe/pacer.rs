@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 /// Bursts leave at this many times the estimate, in percent.
 const FACTOR_PERCENT: u64 = 250;
 /// What may leave at once: so much time at that rate, and a few packets at least.
-const BURST: Duration = Duration::from_millis(40);
+const BURST: Duration = Duration::from_millis(10);
 const MIN_BURST_BYTES: u64 = 3_600;
 /// No packet waits longer than this.
 const MAX_WAIT: Duration = Duration::from_millis(100);
