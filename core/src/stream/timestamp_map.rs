@@ -33,12 +33,13 @@ impl TimestampMap {
     }
 
     /// The source begins, or (`goes_on`) is the same as before after a time in which nothing was sent, with a packet of this
-    /// timestamp. Returns what is added to its timestamps from now on.
+    /// timestamp. Returns what is added to its timestamps from now on. A source that goes on has its own clock, however that stands
+    /// to ours: a camera may have stood still.
     pub fn restart(&mut self, timestamp: u32, received_at: Instant, goes_on: bool) -> u32 {
         let Some((last, last_at)) = self.last else { return self.offset };
         let continued = timestamp.wrapping_add(self.offset);
         let is_ahead = is_newer_timestamp(continued, last);
-        let tolerance = if goes_on { self.long() } else { self.clock_rate };
+        let tolerance = if goes_on { u32::MAX } else { self.clock_rate };
         if !(is_ahead && distance(continued, self.expected(last, last_at, received_at)) <= tolerance) {
             let expected = self.expected(last, last_at, received_at);
             (self.offset, self.step) = (expected.wrapping_sub(timestamp), 0);
@@ -174,6 +175,8 @@ mod tests {
         }
         let late = start + 3_100 * MS;
         assert_eq!(map.clone().restart(181_000, late, true), 0, "an outage");
+        let much_later = start + 60_000 * MS;
+        assert_eq!(map.clone().restart(181_000, much_later, true), 0, "a camera that stood still");
         assert_eq!(map.restart(181_000, late, false), 99_000, "more than a second off is another clock");
     }
 

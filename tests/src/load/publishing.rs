@@ -460,7 +460,7 @@ fn extension_bytes(level: Option<u8>, names: &Names) -> usize {
 
 fn ntp(since_1970: Duration) -> u64 {
     let time = since_1970 + NTP_OFFSET;
-    time.as_secs() << 32 | (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000
+    (time.as_secs() << 32) | ((u64::from(time.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
 fn codecs(is_video: bool) -> Value {
