@@ -12,6 +12,8 @@ pub struct Counters {
     pub send_errors: AtomicU64,
     /// Datagrams that the kernel dropped because they were not read fast enough.
     pub receive_overflows: AtomicU64,
+    /// Datagrams that were read too late to be of use, dropped.
+    pub received_too_late: AtomicU64,
     /// Batches that could not be received.
     pub receive_errors: AtomicU64,
     /// Datagrams from port 0.
@@ -34,6 +36,7 @@ impl Counters {
             ("sendsHeld", &self.sends_held),
             ("sendErrors", &self.send_errors),
             ("receiveOverflows", &self.receive_overflows),
+            ("receivedTooLate", &self.received_too_late),
             ("receiveErrors", &self.receive_errors),
             ("droppedPortZero", &self.dropped_port_zero),
             ("connectionsRefused", &self.connections_refused),

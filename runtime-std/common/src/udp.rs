@@ -4,6 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use sansfu::server::Transmit;
@@ -19,6 +20,10 @@ const MAX_SEND_BYTES: usize = 65_000;
 
 /// The longest that one receive buffer may have to be: what the kernel coalesces at most.
 const RECEIVE_BUFFER_BYTES: usize = 65_536;
+
+/// What has waited longer in the kernel's buffer is dropped unread. When more comes than can be sent, something must be dropped:
+/// better what is late already than what is fresh, and all that comes behind it by as many seconds as the buffer is long.
+const MAX_AGE: Duration = Duration::from_millis(500);
 
 /// A bound, non-blocking UDP socket on one address of the host.
 pub struct MediaSocket {
@@ -75,7 +80,13 @@ impl MediaSocket {
                 return false;
             }
         };
+        let now = since_1970();
         for (slice, meta) in slices.iter_mut().zip(&meta).take(count) {
+            if meta.timestamp.is_some_and(|at| now.saturating_sub(at) > MAX_AGE) {
+                let datagrams = meta.len.div_ceil(meta.stride.max(1)) as u64;
+                counters.received_too_late.fetch_add(datagrams, Ordering::Relaxed);
+                continue;
+            }
             // Nothing can be answered to port 0, and trying would make the kernel refuse segmentation offload.
             if meta.addr.port() == 0 {
                 counters.dropped_port_zero.fetch_add(1, Ordering::Relaxed);
@@ -169,6 +180,11 @@ impl MediaSocket {
     }
 }
 
+/// By the clock of the kernel's receive times.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Whether the kernel refuses for want of room: in the socket's buffer, or in the queue of the interface.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
@@ -203,7 +219,6 @@ impl fmt::Debug for ReceiveBuffers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     use sansfu::server::{Protocol, TransmitClass};
 
@@ -277,5 +292,25 @@ mod tests {
         assert!(dropped > 0 || cfg!(not(target_os = "linux")), "{delivered} datagrams and none dropped");
         a.count_overflows(&counters);
         assert_eq!(counters.receive_overflows.load(Ordering::Relaxed), dropped);
+    }
+
+    #[test]
+    fn what_has_waited_for_too_long_is_dropped_and_what_comes_behind_it_is_not() {
+        let (mut buffers, counters) = (ReceiveBuffers::new(), Counters::default());
+        let socket = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(b"old", socket.local()).unwrap();
+        std::thread::sleep(MAX_AGE + Duration::from_millis(50));
+        socket.receive(&mut buffers, &counters, |_, bytes| {
+            assert!(bytes != b"old" || cfg!(not(target_os = "linux")))
+        });
+        assert_eq!(counters.received_too_late.load(Ordering::Relaxed), u64::from(cfg!(target_os = "linux")));
+        // However slow the machine is, one of these is read in time.
+        let mut heard = false;
+        for _ in 0..100 {
+            client.send_to(b"new", socket.local()).unwrap();
+            socket.receive(&mut buffers, &counters, |_, bytes| heard |= bytes == b"new");
+        }
+        assert!(heard);
     }
 }
