@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sansfu::server::settings::{LogLevel, LogTag, LogTags, Settings, SettingsUpdate};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
 /// The level of the log that [`start_logs`] has started: a program has one log.
-static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// The settings of a running server that can change: mediasoup's `updateSettings`. Clones are the same.
 #[derive(Debug, Clone)]
@@ -58,15 +58,18 @@ pub(crate) fn set_level(level: LogLevel) {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+/// Of the libraries only warnings and errors, but for level `trace`: tags choose among the messages of ours.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
+    };
+    let of_libraries = if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::WARN) };
+    Targets::new().with_default(of_libraries).with_target("sansfu", level)
 }
 
 #[cfg(test)]
@@ -83,5 +86,19 @@ mod tests {
         assert_eq!((same.logs(LogTag::Ice), same.logs(LogTag::Info)), (true, false));
         live.update(&SettingsUpdate { log_level: Some(LogLevel::Error), log_tags: None });
         assert_eq!((same.logs(LogTag::Ice), same.logs(LogTag::Info)), (true, false));
+    }
+
+    #[test]
+    fn libraries_are_heard_when_something_is_wrong() {
+        use tracing::Level;
+        let logs = |level, target, of: &Level| filter(level).would_enable(target, of);
+        for ours in ["sansfu_runtime::worker", "sansfu_std::session"] {
+            assert!(logs(LogLevel::Debug, ours, &Level::DEBUG) && !logs(LogLevel::Info, ours, &Level::DEBUG));
+        }
+        assert!(!logs(LogLevel::Debug, "dimpl::engine", &Level::DEBUG));
+        assert!(logs(LogLevel::Info, "dimpl::engine", &Level::WARN));
+        assert!(logs(LogLevel::Trace, "dimpl::engine", &Level::TRACE));
+        assert!(!logs(LogLevel::Error, "dimpl::engine", &Level::WARN));
+        assert!(!logs(LogLevel::Off, "sansfu_std", &Level::ERROR));
     }
 }
