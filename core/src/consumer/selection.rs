@@ -10,10 +10,12 @@
 //! * Up to a higher spatial layer only at a keyframe. Down at the beginning of any picture if the frames of the lower layer have
 //!   been sent (they are not where layers depend on each other in keyframes only), else at a keyframe.
 //! * Down to a lower temporal layer at the beginning of any picture; up where the stream says that it can be done.
-//! * Where the stream has chains ([`Chains`]) they tell more than this: to any spatial layer whose chain is unbroken, up at the
-//!   beginning of a picture of the base temporal layer, down of any; and away from layers whose chain breaks, to the highest
-//!   below whose chain is unbroken, or to nothing until a keyframe.
+//! * Where the stream has chains ([`Chains`]) they tell more than this: to any spatial layer whose chain is unbroken, at the
+//!   beginning of a picture of the base temporal layer, or down of any if the frames of the lower layer have been sent; and away
+//!   from layers whose chain breaks, to the highest below whose chain is unbroken, or to nothing until a keyframe.
 //! * Layers that the sender has switched off are not waited for: what is nearest to them is sent in their place.
+use std::cmp::Ordering;
+
 use super::chains::Chains;
 use crate::event::ConsumerLayers;
 use crate::ortc::ConsumerType;
@@ -249,12 +251,19 @@ impl Selection {
     ) -> Option<Layers> {
         let nearest = |layers: Layers| frame.active.nearest(layers);
         layers.spatial = layers.spatial.min(nearest(layers).spatial);
-        let can_begin = || frame.temporal_id == 0 && self.chains.is_decodable(chains);
+        // Chains have no frames of higher temporal layers: those of a layer that was not sent are missing.
+        let is_base = frame.temporal_id == 0;
+        let can_begin = |candidate: &Layers| match candidate.spatial.cmp(&layers.spatial) {
+            Ordering::Less => is_base || chains.is_nested || self.sent >> candidate.spatial & 1 == 1,
+            Ordering::Equal => true,
+            Ordering::Greater => {
+                is_base && frame.members.contains(*candidate) && self.chains.is_decodable(chains)
+            }
+        };
         let is_possible = |candidate: &Layers| {
-            let is_up = candidate.spatial > layers.spatial;
             self.chains.is_unbroken(nearest(*candidate))
                 && nearest(*candidate).spatial == candidate.spatial
-                && (!is_up || frame.members.contains(*candidate) && can_begin())
+                && can_begin(candidate)
         };
         let candidates = (0..=target.spatial).rev().map(|spatial| Layers { spatial, ..layers });
         candidates.chain([layers]).find(is_possible)

@@ -64,7 +64,7 @@ pub struct ChainInfo {
     pub previous: [u8; MAX_SPATIAL_LAYERS],
     /// The frames that it refers to, bit 0 for the one before; all bits where one is more than 32 frames back.
     pub references: u32,
-    /// In the whole stream the chains of lower spatial layers are part of all that is sent of higher ones.
+    /// In the whole stream all frames of lower spatial layers are part of what is sent of higher ones.
     pub is_nested: bool,
 }
 

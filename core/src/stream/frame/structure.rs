@@ -38,7 +38,7 @@ impl Structure {
         let active_decode_targets = templates.all_decode_targets();
         let contained = contained(&templates);
         let mut structure = Structure {
-            is_nested: is_nested(&templates),
+            is_nested: is_nested(&templates.decode_targets, &contained),
             templates,
             since,
             active_decode_targets,
@@ -168,20 +168,16 @@ fn contained(structure: &TemplateStructure) -> [u32; MAX_DECODE_TARGETS] {
     contained
 }
 
-/// Whether all frames of a chain are part of every decode target of the same or a higher spatial layer.
-fn is_nested(structure: &TemplateStructure) -> bool {
-    structure.templates.iter().all(|template| {
-        let present =
-            template.decode_target_indications.targets(|is| is != DecodeTargetIndication::NotPresent);
-        let in_chains = chains_of(structure, &template.decode_target_indications);
-        let is_of_chain =
-            |target: &&DecodeTarget| target.protected_by.is_some_and(|chain| in_chains >> chain & 1 == 1);
-        let lowest =
-            structure.decode_targets.iter().filter(is_of_chain).map(|target| target.spatial_id).min();
-        let mut above = structure.decode_targets.iter().zip(0u8..);
-        above.all(|(target, index)| {
-            lowest.is_none_or(|lowest| target.spatial_id < lowest) || present >> index & 1 == 1
-        })
+/// Whether every decode target has all frames of those for no higher layers, in space or in time.
+fn is_nested(decode_targets: &[DecodeTarget], contained: &[u32; MAX_DECODE_TARGETS]) -> bool {
+    decode_targets.iter().zip(contained).all(|(outer, contained)| {
+        let is_within = |inner: &DecodeTarget| {
+            inner.spatial_id <= outer.spatial_id && inner.temporal_id <= outer.temporal_id
+        };
+        decode_targets
+            .iter()
+            .zip(0u8..)
+            .all(|(inner, index)| !is_within(inner) || contained >> index & 1 == 1)
     })
 }
 

@@ -12,7 +12,7 @@ use super::layers::References;
 use super::random::{fill, is_fill, mix};
 use super::track::{Codec, TrackSpec};
 
-pub use av1::{active_decode_targets, dependency_descriptor, highest_spatial_layer};
+pub use av1::{active_decode_targets, dependency_descriptor, is_for_any};
 
 /// Length of the marks in a payload.
 pub const MARKS_BYTES: usize = 22;

@@ -27,7 +27,7 @@ use self::order::OrderRules;
 use self::report::Reception;
 pub use self::violation::Violation;
 use super::frame::{
-    Marks, PictureNumbers, active_decode_targets, dependency_descriptor, highest_spatial_layer, recognise,
+    Marks, PictureNumbers, active_decode_targets, dependency_descriptor, is_for_any, recognise,
 };
 use super::random::mix;
 use super::track::TrackSpec;
@@ -388,10 +388,9 @@ impl RtpReceiver {
         let Some(value) = value else { return Ok(None) };
         let wrong = || Violation::DependencyDescriptor(*marks);
         let layers = self.track.encodings[usize::from(marks.encoding)].layers;
-        let active = active_decode_targets(layers, marks, value).map_err(|_| wrong())?;
-        // The picture ends where the highest layer does that can be decoded.
-        let highest = active.map_or(layers.spatial - 1, |active| highest_spatial_layer(layers, active));
-        if packet.header.marker && marks.spatial_id != highest {
+        let active = active_decode_targets(layers, marks, value);
+        // A receiver that was told of no decode target that a frame is for may leave the frame out.
+        if active.is_some_and(|active| !is_for_any(layers, marks, active)) {
             return Err(wrong());
         }
         let expected = dependency_descriptor(layers, marks, active);

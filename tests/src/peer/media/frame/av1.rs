@@ -61,37 +61,23 @@ pub fn dependency_descriptor(layers: Layers, marks: &Marks, active: Option<u32>)
 }
 
 /// The decode targets that the descriptor of a packet tells of, if it does.
-///
-/// # Errors
-/// If they are none that a forwarder of whole decode targets sends the packet to.
-pub fn active_decode_targets(layers: Layers, marks: &Marks, value: &[u8]) -> Result<Option<u32>, u32> {
+pub fn active_decode_targets(layers: Layers, marks: &Marks, value: &[u8]) -> Option<u32> {
     if value.get(3).is_none_or(|flags| flags & 0x40 == 0) {
-        return Ok(None);
+        return None;
     }
     let at = before_active(layers, marks, true).used;
     let bit = |at: usize| value.get(at / 8).map_or(0, |byte| u32::from(byte >> (7 - at % 8) & 1));
     let count = target_count(layers) as usize;
-    let active = (at..at + count).fold(0, |active, at| active << 1 | bit(at));
-    let targets: Vec<(u8, u8)> = targets(layers)
-        .zip(0..)
-        .filter(|(_, index)| active >> index & 1 == 1)
-        .map(|(target, _)| target)
-        .collect();
-    let highest = *targets.last().ok_or(active)?;
-    // Where spatial layers do not depend on each other, those below are left out.
-    let is_whole = |target: &(u8, u8)| {
-        let spatial = if layers.key_only { target.0 == highest.0 } else { target.0 <= highest.0 };
-        spatial && target.1 <= highest.1
-    };
-    let (_, kind) = template(layers, marks);
-    let is_for_it = kind.indication(layers, marks.spatial_id, highest) != 0;
-    let whole = self::targets(layers).filter(is_whole);
-    if is_for_it && whole.eq(targets.iter().copied()) { Ok(Some(active)) } else { Err(active) }
+    Some((at..at + count).fold(0, |active, at| active << 1 | bit(at)))
 }
 
-/// The highest spatial layer of these decode targets.
-pub fn highest_spatial_layer(layers: Layers, active: u32) -> u8 {
-    (31 - active.leading_zeros().min(31)) as u8 / layers.temporal
+/// Whether a frame is for one of these decode targets.
+pub fn is_for_any(layers: Layers, marks: &Marks, active: u32) -> bool {
+    let (_, kind) = template(layers, marks);
+    let mut indexed = targets(layers).zip(0..);
+    indexed.any(|(target, index)| {
+        active >> index & 1 == 1 && kind.indication(layers, marks.spatial_id, target) != 0
+    })
 }
 
 fn before_active(layers: Layers, marks: &Marks, has_active: bool) -> Bits {

@@ -1,7 +1,7 @@
 use sansfu::ortc::HeaderExtensionUri;
 
 use super::*;
-use crate::peer::media::frame::{Mismatch, write_payload};
+use crate::peer::media::frame::{Mismatch, dependency_descriptor, write_payload};
 use crate::peer::media::layers::Layers;
 use crate::peer::media::sender::RtpSender;
 use crate::peer::media::tests::{MS, SEED, parameters_of, start};
@@ -222,6 +222,28 @@ fn a_dependency_descriptor_of_another_packet() {
         descriptor.1[2] ^= 1;
     });
     assert!(matches!(violation, Violation::PictureId { .. }), "{violation}");
+}
+
+#[test]
+fn decode_targets_that_have_not_what_is_sent() {
+    let track = TrackSpec::av1_svc(1, svc("L3T3"));
+    let layers = track.encodings[0].layers;
+    let id = track.numbers(SEED).extension(HeaderExtensionUri::DependencyDescriptor).unwrap();
+    let told = |active: u32| {
+        let mut packets = forward(&track, |marks| marks.spatial_id <= 1);
+        for packet in &mut packets {
+            let descriptor = packet.extensions.iter_mut().find(|(other, _)| *other == id).unwrap();
+            descriptor.1 = dependency_descriptor(layers, &packet.marks, Some(active));
+        }
+        judge(&track, &packets)
+    };
+    assert_eq!(told(0o077), []);
+    assert_eq!(told(0o777), [], "more than is sent");
+    let violations = told(0o007);
+    assert!(
+        matches!(violations[0], Violation::DependencyDescriptor(marks) if marks.spatial_id == 1),
+        "{violations:?}"
+    );
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! the server and may still come, and what is lost outside the chains.
 use std::collections::BTreeSet;
 
+use sansfu::ortc::HeaderExtensionUri;
+
 use super::*;
-use crate::peer::media::frame::{Marks, recognise};
+use crate::peer::media::frame::{Marks, active_decode_targets, recognise};
 
 /// One way from the sender to the server, or back.
 const DELAY: Duration = Duration::from_millis(20);
@@ -110,6 +112,10 @@ impl Scene {
                 (To::Server, datagram) => {
                     let sent = self.server.on_rtp(self.now, &datagram);
                     sent.iter().for_each(|datagram| self.on_forwarded(datagram));
+                    // What comes late or is caught up with was decided about with other layers.
+                    if let ([sent], None) = (&sent[..], self.original(&datagram)) {
+                        self.check_targets(sent);
+                    }
                 }
                 (To::Nobody, datagram) => self.on_lost(&datagram),
             }
@@ -145,6 +151,27 @@ impl Scene {
         let new = Forwarded { at: self.now, marks, packets: BTreeSet::new() };
         let frame = self.forwarded.entry((marks.number, marks.spatial_id)).or_insert(new);
         frame.packets.insert(marks.index);
+    }
+
+    /// Fails for a packet that does not tell which decode targets are left where not all are.
+    fn check_targets(&self, datagram: &[u8]) {
+        let Server { consumer, .. } = &self.server;
+        let packet = RtpPacket::parse(datagram).unwrap();
+        // Without spatial layers the descriptor is not sent on.
+        let id = consumer.rtp_parameters.header_extension_id(HeaderExtensionUri::DependencyDescriptor);
+        let (Some(id), Some(sent)) = (id, consumer.selection.current_layers()) else { return };
+        if packet.payload.is_empty() {
+            return;
+        }
+        let (layers, marks) = (self.track.encodings[0].layers, self.marks(datagram));
+        let told = active_decode_targets(layers, &marks, packet.extension(id).unwrap());
+        let lowest = if layers.key_only { sent.spatial_layer } else { 0 };
+        let row = (2u32 << sent.temporal_layer.unwrap()) - 1;
+        let decodable =
+            (lowest..=sent.spatial_layer).fold(0, |all, spatial| all | row << (spatial * layers.temporal));
+        let is_all = decodable.count_ones() == u32::from(layers.spatial * layers.temporal);
+        assert!(told == Some(decodable) || told.is_none() && is_all, "{marks:?} {sent:?}: {told:?}");
+        assert!(!packet.header.marker || marks.spatial_id == sent.spatial_layer, "{marks:?} {sent:?}");
     }
 
     fn note_given_up(&mut self) {
