@@ -126,7 +126,11 @@ impl Call {
                 }
                 Ok(())
             }
-            (true, Received::Rtp(_)) => Err(Complaint::new("RTP on a transport that only sends".to_owned())),
+            (true, Received::Rtp(bytes)) => match self.incoming_of(bytes) {
+                Some(_) => Err(Complaint::new("RTP on a transport that only sends".to_owned())),
+                // Where all have agreed on the same keys, what was on its way to another client when both changed places.
+                None => Ok(()),
+            },
             (false, Received::Rtcp(bytes)) => {
                 for incoming in self.incoming.values_mut() {
                     incoming.receiver.handle_rtcp(now, bytes);
@@ -140,13 +144,16 @@ impl Call {
                 if let Some(remb) = self.receiving.as_mut().and_then(|own| own.remb.as_mut()) {
                     remb.on_rtp(now, bytes);
                 }
-                let ssrc = bytes.get(8..12).and_then(|ssrc| Some(u32::from_be_bytes(ssrc.try_into().ok()?)));
-                let has_ssrc = |incoming: &&mut Incoming| ssrc.is_some_and(|ssrc| incoming.has_ssrc(ssrc));
-                let incoming = self.incoming.values_mut().find(has_ssrc);
                 // What was sent before its consumer was closed may come after the news of that.
-                incoming.map_or(Ok(()), |incoming| incoming.handle_rtp(now, bytes))
+                self.incoming_of(bytes).map_or(Ok(()), |incoming| incoming.handle_rtp(now, bytes))
             }
         }
+    }
+
+    /// The consumer whose packet it is.
+    fn incoming_of(&mut self, packet: &[u8]) -> Option<&mut Incoming> {
+        let ssrc = u32::from_be_bytes(packet.get(8..12)?.try_into().ok()?);
+        self.incoming.values_mut().find(|incoming| incoming.has_ssrc(ssrc))
     }
 
     pub(super) fn poll(
