@@ -254,8 +254,8 @@ impl Caller {
 
     fn enabled(&mut self, now: Instant, id: &str, answer: &Value) {
         let Some(call) = &mut self.call else { return };
-        // It may have been closed since.
-        let Some(offered) = call.offered.get(id) else { return };
+        // It may have been closed since, or the transport that it was to come by.
+        let Some(offered) = call.offered.get(id).filter(|_| call.receiving.is_some()) else { return };
         let description = &offered.description;
         let parameters = serde_json::from_value::<RtpParameters>(description["rtpParameters"].clone());
         let paused = answer["paused"] == true;
