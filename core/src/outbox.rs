@@ -60,6 +60,12 @@ pub struct QueuedPacket {
     pub marker: bool,
     /// What of the stored packet it carries.
     pub content: Content,
+    /// Bytes behind the header, without padding; of use only where it may be padded.
+    pub payload_len: u16,
+    /// Whether it may be padded: not where it may be sent again under its own number, and not without a payload.
+    pub may_pad: bool,
+    /// Bytes of padding behind the payload, so that it is as long as others.
+    pub padding: u8,
     /// The extended sequence number under which the payload is stored.
     pub stored_seq: u64,
     /// The extended sequence number as sent: its low half is the sequence number, the whole the SRTP index.

@@ -225,6 +225,9 @@ impl Consumer {
             payload_type: codec.sent,
             marker: self.marker(meta.marker, &meta.frame, decision.layers),
             content,
+            payload_len: packet.payload_len as u16,
+            may_pad: content == Content::Payload && self.may_pad(),
+            padding: 0,
             stored_seq: meta.ext_seq,
             index,
             timestamp,
@@ -235,13 +238,6 @@ impl Consumer {
             decode_targets: decision.decode_targets(packet.encoding, meta.ext_seq, producer),
             is_probe: false,
         })
-    }
-
-    /// Whether a packet may be padded. Not where packets are sent again under their own numbers: they have to be the same to the
-    /// last byte, or one index would seal two plaintexts (RFC 3711 section 9.1).
-    pub fn may_pad(&self, packet: &QueuedPacket) -> bool {
-        let has_payload = matches!(packet.content, Content::Payload | Content::Retransmission(_));
-        self.kind == MediaKind::Video && self.resend_log.is_none() && has_payload
     }
 
     /// Remembers under which numbers a packet left, so that it can be sent again byte for byte where there is no RTX.
@@ -279,6 +275,9 @@ impl Consumer {
             payload_type: codec.sent,
             marker: self.marker(stored.meta.marker, &stored.meta.frame, decision.layers),
             content: if is_empty { Content::Empty } else { Content::Payload },
+            payload_len: stored.payload.len() as u16,
+            may_pad: !is_empty && self.may_pad(),
+            padding: 0,
             stored_seq: origin.in_seq,
             index: origin.out_seq,
             timestamp,
@@ -298,6 +297,8 @@ impl Consumer {
                     true => Content::EmptyRetransmission(sequence_number),
                     false => Content::Retransmission(sequence_number),
                 };
+                // RFC 4588 section 4: the original sequence number comes before the payload.
+                packet.payload_len = packet.payload_len.saturating_add(2);
             }
             (Some(log), _, _) => log.get(origin.out_seq)?.restore(&mut packet),
             _ => return None,
@@ -325,6 +326,9 @@ impl Consumer {
             payload_type,
             marker: false,
             content: Content::Padding(room.clamp(1, usize::from(u8::MAX)) as u8),
+            payload_len: 0,
+            may_pad: false,
+            padding: 0,
             stored_seq: 0,
             index: 0,
             timestamp: 0,
@@ -471,6 +475,12 @@ impl Consumer {
         newest.unwrap_or(0).saturating_sub(packet.meta.ext_seq) > MAX_CATCH_UP_PACKETS
             || self.timestamps.lag(packet.encoding, packet.meta.timestamp, aligned, packet.meta.received_at)
                 > MAX_CATCH_UP
+    }
+
+    /// Whether its packets may be padded. Not where packets are sent again under their own numbers: they have to be the same to the last
+    /// byte, or one index would seal two plaintexts (RFC 3711 section 9.1). And sound comes one by one.
+    fn may_pad(&self) -> bool {
+        self.kind == MediaKind::Video && self.resend_log.is_none()
     }
 
     fn closes_picture_ids(&self, stored_payload_type: u8) -> bool {

@@ -4,7 +4,6 @@
 mod audio;
 mod bandwidth;
 mod consume;
-mod equalise;
 mod layers;
 mod media;
 mod produce;

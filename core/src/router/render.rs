@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::Router;
-use super::equalise::{Length, equalise};
 use crate::arena::Arena;
 use crate::consumer::Consumer;
 use crate::ice::Tuple;
@@ -27,9 +26,6 @@ pub struct Rendered {
     pub numbers: Vec<Option<u16>>,
     /// How many datagrams have been handed out.
     pub handed_out: usize,
-    /// The lengths of what is rendered, and the padding that each gets.
-    lengths: Vec<Length>,
-    paddings: Vec<u8>,
 }
 
 impl Rendered {
@@ -71,21 +67,19 @@ impl Router {
         rendered.transport = Some(id);
         let Some(transport) = self.transports.get_mut(id.own) else { return };
         let queue = transport.take_queue();
-        self.equalise(&queue, rendered);
-        let Some(transport) = self.transports.get_mut(id.own) else { return };
         let Some(path) = transport.ice.selected() else {
             // It has lost its path since the packets were queued.
             out.stats.dropped_without_path += queue.len() as u64;
             return transport.put_back_queue(queue);
         };
-        for (nth, packet) in queue.iter().enumerate() {
+        for packet in &queue {
             let Some(consumer) = self.consumers.get_mut(packet.consumer) else { continue };
             let start = rendered.bytes.len();
             let Some(header_len) = write_plain(packet, consumer, &self.producers, &mut rendered.bytes) else {
                 out.stats.dropped_overwritten += 1;
                 continue;
             };
-            append_padding(&mut rendered.bytes, start, rendered.paddings.get(nth).copied().unwrap_or(0));
+            append_padding(&mut rendered.bytes, start, packet.padding);
             let plain_len = rendered.bytes.len() - start;
             if !transport.protect_rtp(packet, &mut rendered.bytes, start, header_len) {
                 rendered.bytes.truncate(start);
@@ -105,29 +99,6 @@ impl Router {
             rendered.append(path, class, number, range);
         }
         transport.put_back_queue(queue);
-    }
-
-    /// Decides how much padding makes packets that are about equally long equally long.
-    fn equalise(&self, queue: &[QueuedPacket], rendered: &mut Rendered) {
-        rendered.paddings.clear();
-        if queue.len() < 2 {
-            return;
-        }
-        rendered.lengths.clear();
-        let lengths = queue.iter().map(|packet| {
-            let consumer = self.consumers.get(packet.consumer);
-            let producer = self.producers.get(packet.producer);
-            let payload = producer.map_or(0, |producer| producer.stored_payload_len(packet));
-            // RFC 4588 section 4: the original sequence number comes before the payload.
-            let length = payload + if packet.content.is_retransmission() { 2 } else { 0 };
-            Length {
-                consumer: packet.consumer,
-                bytes: length as u16,
-                may_grow: consumer.is_some_and(|consumer| consumer.may_pad(packet)),
-            }
-        });
-        rendered.lengths.extend(lengths);
-        equalise(&rendered.lengths, &mut rendered.paddings);
     }
 
     /// The last so many datagrams of what was handed out have not left after all: the estimate of their path learns of it.

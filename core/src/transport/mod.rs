@@ -1,6 +1,7 @@
 //! One path to one remote endpoint.
 mod bandwidth;
 mod counters;
+mod equalise;
 mod streams;
 mod webrtc;
 

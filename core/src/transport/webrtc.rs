@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::bandwidth::{OutgoingBandwidth, PacedPacket};
 use super::counters::TransportCounters;
+use super::equalise::Equaliser;
 use super::streams::StreamTable;
 use crate::arena::Id;
 use crate::bwe::feedback::TransportFeedbackRecorder;
@@ -87,6 +88,7 @@ pub struct WebRtcTransport {
     max_ssrcs: usize,
     srtp: Option<SrtpContexts>,
     queue: Vec<QueuedPacket>,
+    equaliser: Equaliser,
     max_queued_packets: usize,
     next_transport_sequence: u16,
     wake_at: Option<Instant>,
@@ -164,6 +166,7 @@ impl WebRtcTransport {
             max_ssrcs: params.max_ssrcs,
             srtp: None,
             queue: Vec::new(),
+            equaliser: Equaliser::default(),
             max_queued_packets: params.max_queued_packets,
             next_transport_sequence: 1,
             wake_at: None,
@@ -337,11 +340,13 @@ impl WebRtcTransport {
             out.dirty.push_back(self.id);
         }
         self.queue.push(packet);
+        self.equaliser.on_queued(&mut self.queue);
         Some(packet)
     }
 
     /// Takes all queued packets, oldest first. The memory is to be given back by [`Self::put_back_queue`].
     pub fn take_queue(&mut self) -> Vec<QueuedPacket> {
+        self.equaliser.reset();
         mem::take(&mut self.queue)
     }
 
@@ -354,6 +359,7 @@ impl WebRtcTransport {
     /// Drops what is queued for a consumer.
     pub fn drop_queued(&mut self, consumer: Id<tag::Consumer>) {
         self.queue.retain(|packet| packet.consumer != consumer);
+        self.equaliser.reset();
         self.bandwidth.drop_waiting(Some(consumer));
     }
 
@@ -402,6 +408,7 @@ impl WebRtcTransport {
         self.dtls.close();
         self.drain_dtls(now, out);
         self.queue.clear();
+        self.equaliser.reset();
         self.bandwidth.drop_waiting(None);
         out.timers.remove(self.timer);
     }

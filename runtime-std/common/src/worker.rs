@@ -23,6 +23,9 @@ use crate::{Counters, LiveSettings, MediaSockets, pinning};
 /// RFC 6455 section 7.4.1: the server goes down.
 const GOING_AWAY: u16 = 1001;
 
+/// The kernel is asked at most this often what it has dropped.
+const OVERFLOWS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Puts something for a session where its thread or task finds it, without waiting. `false`: there is no room, or nobody.
 pub type SessionSink = Box<dyn FnMut(ToSession) -> bool + Send>;
 
@@ -115,6 +118,8 @@ pub struct Worker {
     activity: Activity,
     counters: Arc<Counters>,
     pinned: bool,
+    /// When the kernel is asked next what it has dropped.
+    overflows_due: Instant,
 }
 
 /// What could not be done for the core.
@@ -146,6 +151,7 @@ impl Worker {
             activity: Activity::new(Instant::now()),
             counters,
             pinned: false,
+            overflows_due: Instant::now(),
         }
     }
 
@@ -204,8 +210,7 @@ impl Worker {
             }
             Signal::Closed { session } => self.close(now, session, "its connection ended"),
             Signal::Http { request, respond } => {
-                // It may be for statistics, and there are few of them.
-                self.sockets.count_overflows(&self.counters);
+                self.count_overflows(now);
                 let exchange = ExchangeId(self.next_exchange);
                 self.next_exchange += 1;
                 self.exchanges.insert(exchange, respond);
@@ -315,6 +320,15 @@ impl Worker {
             if self.live_settings.logs(tag) {
                 tracing::debug!(worker = self.index, tag = tag.as_str(), "{counts}");
             }
+        }
+    }
+
+    /// Asks the kernel what it has dropped, for statistics that may be asked for. Not each time: a worker may have thousands of
+    /// sockets, and anybody can send requests.
+    fn count_overflows(&mut self, now: Instant) {
+        if self.overflows_due <= now {
+            self.overflows_due = now + OVERFLOWS_INTERVAL;
+            self.sockets.count_overflows(&self.counters);
         }
     }
 
