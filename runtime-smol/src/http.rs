@@ -245,7 +245,7 @@ async fn stats(front_end: &FrontEnd, method: &str, target: &str) -> HttpResponse
         }
         parts.push(response.body);
     }
-    // The workers have just brought theirs up to date.
+    // The workers have brought theirs up to date, within the last second.
     parts.push(front_end.counters.to_json());
     HttpResponse::json(200, edge::merge_stats(&parts))
 }

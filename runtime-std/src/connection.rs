@@ -94,7 +94,7 @@ fn stats(shared: &Shared, request: &OwnedRequest) -> HttpResponse {
         }
         parts.push(response.body);
     }
-    // The workers have just brought theirs up to date.
+    // The workers have brought theirs up to date, within the last second.
     parts.push(shared.counters.to_json());
     HttpResponse::json(200, edge::merge_stats(&parts))
 }
